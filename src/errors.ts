@@ -1,0 +1,78 @@
+/**
+ * The errors of this package. Only the constructors throw; everything later is reported through `diag` and `onError`.
+ *
+ * @module
+ */
+
+/**
+ * What went wrong, as a stable word:
+ *
+ * - `config`: an option or environment variable is missing or wrong (thrown by a constructor);
+ * - `unauthorized`: Keito refused the credentials or the rights; delivery pauses, everything is kept;
+ * - `rejected`: Keito refused a record for good; it is kept as a dead letter;
+ * - `ambiguous`: nobody knows whether Keito stored a record; it is held and not sent again;
+ * - `unavailable`: Keito cannot be reached or asks to wait; records are kept and sent later;
+ * - `unassigned`: a run has no project, task or expense category; it is kept;
+ * - `dropped`: a limit was reached and something could not be kept;
+ * - `undelivered`: records were left when the exporter shut down;
+ * - `unreadable`: a span could not be read;
+ * - `late`: a span came after its session had been closed and forgotten;
+ * - `callback`: a function given as an option threw;
+ * - `closed`: `export` was called after `shutdown`.
+ */
+export type KeitoErrorCode =
+  | 'config'
+  | 'unauthorized'
+  | 'rejected'
+  | 'ambiguous'
+  | 'unavailable'
+  | 'unassigned'
+  | 'dropped'
+  | 'undelivered'
+  | 'unreadable'
+  | 'late'
+  | 'callback'
+  | 'closed'
+
+const BRAND = Symbol.for('opentelemetry-exporter-keito.error')
+
+/**
+ * An error of this package. It never holds credentials, request headers or span content.
+ *
+ * @example
+ * ```ts
+ * new KeitoSpanExporter({ onError: (error) => alerts.send(error.code, error.message) })
+ * ```
+ */
+export class KeitoError extends Error {
+  override readonly name: string = 'KeitoError'
+  /** What went wrong, as a stable word. */
+  readonly code: KeitoErrorCode
+
+  constructor(code: KeitoErrorCode, message: string) {
+    super(message)
+    this.code = code
+    Object.defineProperty(this, BRAND, { value: true })
+  }
+}
+
+/** A missing or wrong option; names the option and its environment variable. Thrown by constructors only. */
+export class ConfigError extends KeitoError {
+  override readonly name = 'ConfigError'
+
+  constructor(message: string) {
+    super('config', message)
+  }
+}
+
+/**
+ * Tells whether a value is an error of this package, also one from another copy of it.
+ *
+ * @example
+ * ```ts
+ * if (isKeitoError(error) && error.code === 'config') process.exit(1)
+ * ```
+ */
+export function isKeitoError(value: unknown): value is KeitoError {
+  return typeof value === 'object' && value !== null && BRAND in value
+}

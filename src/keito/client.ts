@@ -1,0 +1,54 @@
+/**
+ * The two ports through which records reach Keito: the shape users know, and the shape the sender works with.
+ *
+ * @module
+ */
+import type { Outcome } from '../delivery/outcome.ts'
+import type { Expense, ExpenseCreate, ListQuery, StoredRecord, TimeEntry, TimeEntryCreate } from './types.ts'
+
+/**
+ * Any Keito client: the shape of the documented `Keito` class of `@keito/sdk`. Methods resolve with the stored
+ * record and throw on failure; a thrown value with a numeric `status` is read as that HTTP status.
+ *
+ * @example
+ * ```ts
+ * import { Keito } from '@keito/sdk'
+ * new KeitoSpanExporter({ client: new Keito() })
+ * ```
+ */
+export interface KeitoClient {
+  readonly timeEntries: {
+    create(body: TimeEntryCreate): Promise<unknown>
+    list?(query: ListQuery): Promise<unknown>
+    update?(id: string, body: Partial<TimeEntryCreate>): Promise<unknown>
+    delete?(id: string): Promise<unknown>
+  }
+  readonly expenses: {
+    create(body: ExpenseCreate): Promise<unknown>
+    list?(query: ListQuery): Promise<unknown>
+  }
+}
+
+/** Per-call settings of {@link OutcomeClient}. */
+export interface CallOptions {
+  /** Aborts the request; an aborted create is ambiguous, because Keito may have stored it. */
+  readonly signal?: AbortSignal
+}
+
+/** A resource of {@link OutcomeClient} that can be created and listed. */
+export interface OutcomeResource<Body, Stored extends StoredRecord> {
+  create(body: Body, options?: CallOptions): Promise<Outcome<Stored>>
+  /** Present where the client can list; it resolves with the records of all pages. */
+  list?(query: ListQuery, options?: CallOptions): Promise<Outcome<readonly Stored[]>>
+}
+
+/**
+ * A client that answers with an {@link Outcome} and never throws. `KeitoRestClient` is one; any
+ * {@link KeitoClient} becomes one through an adapter.
+ */
+export interface OutcomeClient {
+  /** Tells this port from {@link KeitoClient}, whose methods have the same names but throw. */
+  readonly answers: 'outcomes'
+  readonly timeEntries: OutcomeResource<TimeEntryCreate, TimeEntry>
+  readonly expenses: OutcomeResource<ExpenseCreate, Expense>
+}

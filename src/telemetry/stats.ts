@@ -1,0 +1,74 @@
+/**
+ * What the exporter has counted since it was made.
+ *
+ * @module
+ */
+
+/** A snapshot of the exporter's counters. All counts start at 0 with the exporter, except the three gauges at the end. */
+export interface KeitoStats {
+  /** Spans handed to the exporter. */
+  readonly spansSeen: number
+  /** Spans that carry GenAI facts: agents, model calls, tools. */
+  readonly spansRead: number
+  /** Spans of no interest; only their place in the tree is kept. */
+  readonly spansIgnored: number
+  /** Spans that could not be read (hostile or broken objects). Nothing of them is billed. */
+  readonly spansUnreadable: number
+  /** Spans that came after their session had been closed and forgotten. Nothing of them is billed. */
+  readonly spansLate: number
+  /** Usage or time values that made no sense (NaN, negative, end before start, ...) and were left out. */
+  readonly valuesRefused: number
+  /** Token usage seen again on an outer span or in a second instrumentation, and not billed twice. */
+  readonly repeatsSuppressed: number
+  /** Sessions settled, late additions included. */
+  readonly sessionsSettled: number
+  /** Sessions settled early, because `settle.maxOpenSpans` was reached. */
+  readonly sessionsForced: number
+  /** Records made: time entries and expenses. */
+  readonly recordsMade: number
+  /** Records that Keito accepted. In a dry run: records printed. */
+  readonly recordsDelivered: number
+  /** Requests that were repeated after an answer that proves nothing had been stored. */
+  readonly requestsRetried: number
+  /** Records that Keito refused for good; kept as dead letters. */
+  readonly recordsDead: number
+  /** Records that could not be kept, because the outbox was full. */
+  readonly recordsDropped: number
+  /** Gauge: sessions that are open now. */
+  readonly openSessions: number
+  /** Gauge: records waiting to be sent now. */
+  readonly recordsPending: number
+  /** Gauge: records held now, because nobody knows whether Keito stored them. */
+  readonly recordsHeld: number
+  /** Gauge: items kept now, because no project, task or category is known for them. */
+  readonly recordsUnassigned: number
+}
+
+/** The counters of {@link KeitoStats} that only grow. */
+export type Counter = Exclude<
+  keyof KeitoStats,
+  'openSessions' | 'recordsPending' | 'recordsHeld' | 'recordsUnassigned'
+>
+
+/** The exporter's counters; one object shared by all stages. */
+export type Counters = Record<Counter, number>
+
+/** Makes counters that all stand at 0. */
+export function createCounters(): Counters {
+  return {
+    spansSeen: 0,
+    spansRead: 0,
+    spansIgnored: 0,
+    spansUnreadable: 0,
+    spansLate: 0,
+    valuesRefused: 0,
+    repeatsSuppressed: 0,
+    sessionsSettled: 0,
+    sessionsForced: 0,
+    recordsMade: 0,
+    recordsDelivered: 0,
+    requestsRetried: 0,
+    recordsDead: 0,
+    recordsDropped: 0,
+  }
+}
