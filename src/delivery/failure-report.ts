@@ -1,0 +1,70 @@
+/**
+ * What the user is told when a record cannot be delivered: what happened, what became of the record, what to do.
+ *
+ * @module
+ */
+import type { KeitoRecord } from '../billing/record.ts'
+import type { KeitoErrorCode } from '../errors.ts'
+import type { Failure } from './outcome.ts'
+
+/** A problem, ready for the log. */
+export interface FailureReport {
+  readonly code: KeitoErrorCode
+  /** Groups repeats of the same problem. */
+  readonly cause: string
+  readonly message: string
+}
+
+const NAMES = { time_entry: 'time entry', expense: 'expense' } as const
+
+/**
+ * The report of a failed request.
+ *
+ * @param record What was to be created.
+ * @param failure What came of it.
+ * @returns Names, reasons and keys only: nothing of the record's notes or metadata.
+ */
+export function failureReport(record: KeitoRecord, failure: Failure): FailureReport {
+  const { reason } = failure
+  const name = `${NAMES[record.kind]} ${record.key}`
+  switch (failure.type) {
+    case 'retryable':
+      return {
+        code: 'unavailable',
+        cause: 'unavailable',
+        message: `Keito takes no records for now (${reason}). They are kept and sent later.`,
+      }
+    case 'unauthorized':
+      return {
+        code: 'unauthorized',
+        cause: String(failure.status),
+        message:
+          `Keito refused the ${name} (${reason}). ${adviceOn(failure.status, record)}. ` +
+          'Delivery pauses and everything is kept; one request tries again from time to time.',
+      }
+    case 'rejected':
+      return {
+        code: 'rejected',
+        cause: `${record.kind}:${reason}`,
+        message: `Keito refused the ${name} for good (${reason}). It is kept as a dead letter and not sent again.`,
+      }
+    case 'ambiguous':
+      return {
+        code: 'ambiguous',
+        cause: `${record.kind}:${reason}`,
+        message:
+          `Nobody knows whether Keito stored the ${name} (${reason}). ` +
+          'It is held and not sent again, so that it is not billed twice; look for its key in metadata.idempotency_key.',
+      }
+  }
+}
+
+function adviceOn(status: 401 | 403, { kind, body }: KeitoRecord): string {
+  if (status === 401) return 'Check the option apiKey (KEITO_API_KEY) and accountId (KEITO_ACCOUNT_ID)'
+  const place =
+    kind === 'time_entry'
+      ? `task ${body.task_id} (taskId, KEITO_TASK_ID)`
+      : `expense category ${body.expense_category_id} (expenseCategoryId, KEITO_EXPENSE_CATEGORY_ID)`
+  const project = `project ${body.project_id} (projectId, KEITO_PROJECT_ID)`
+  return `Check the rights of the user that the API key belongs to on ${project} and ${place}`
+}

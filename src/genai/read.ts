@@ -1,0 +1,109 @@
+/**
+ * Reads one span into a fact: the only place where attributes of foreign spans are looked at.
+ *
+ * @module
+ */
+import { textOf } from '../otel/attributes.ts'
+import { parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
+import { intervalOf } from '../otel/time.ts'
+import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
+import { DIALECTS } from './dialects/index.ts'
+import type { FactKind, SpanFact } from './fact.ts'
+import { readHints } from './hints.ts'
+import { readUsage } from './usage.ts'
+
+const BY_SCOPE: ReadonlyMap<string, Dialect> = new Map(
+  DIALECTS.flatMap((dialect) => (dialect.scopes ?? []).map((scope) => [scope, dialect] as const)),
+)
+
+const IDENTITY: Readonly<Record<keyof IdentityNames, readonly string[]>> = {
+  requestModel: DIALECTS.flatMap((dialect) => dialect.identity?.requestModel ?? []),
+  responseModel: DIALECTS.flatMap((dialect) => dialect.identity?.responseModel ?? []),
+  provider: DIALECTS.flatMap((dialect) => dialect.identity?.provider ?? []),
+  responseId: DIALECTS.flatMap((dialect) => dialect.identity?.responseId ?? []),
+  agentName: DIALECTS.flatMap((dialect) => dialect.identity?.agentName ?? []),
+}
+
+/** Kinds that stand for somebody at work, and so have a name of their own. */
+const NAMED_KINDS: ReadonlySet<FactKind> = new Set(['agent', 'workflow', 'chain'])
+
+/** A fact, and how many values of its span made no sense and were left out. */
+export interface FactReading {
+  readonly fact: SpanFact
+  readonly refused: number
+}
+
+/**
+ * Reads a span. Answers `undefined` for a span that is none of ours, after a handful of property reads and without
+ * allocating anything; `unreadable` for one of ours that has no usable identity or time.
+ *
+ * May throw when the span's own getters do: the caller counts such a span as unreadable too.
+ */
+export function readFact(span: SpanLike): FactReading | 'unreadable' | undefined {
+  const { attributes } = span
+  for (const dialect of DIALECTS) {
+    const role = dialect.roleOf(attributes, span)
+    if (role) return factOf(span, attributes, dialect, role)
+  }
+  return undefined
+}
+
+function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: Role): FactReading | 'unreadable' {
+  const { traceId, spanId } = span.spanContext()
+  const interval = intervalOf(span)
+  if (!interval) return 'unreadable'
+  const { kind } = role
+  const scope = textOf(scopeNameOf(span)) ?? ''
+  const speaker = BY_SCOPE.get(scope) ?? dialect
+  const isWork = kind === 'llm' || kind === 'agent' || kind === 'embedding'
+  const reading = role.countsUsage
+    ? readUsage(
+        attributes,
+        kind,
+        speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
+        isWork ? speaker.rawUsage?.(attributes) : undefined,
+      )
+    : { refused: 0 }
+  const fact = {
+    traceId,
+    spanId,
+    parentSpanId: parentSpanIdOf(span),
+    scope,
+    kind,
+    emitter: speaker.emitter ?? (scope || 'opentelemetry'),
+    startNs: interval.startNs,
+    endNs: interval.endNs,
+    failed: hasFailed(span, attributes),
+    usage: reading.usage,
+    requestModel: first(attributes, IDENTITY.requestModel),
+    responseModel: first(attributes, IDENTITY.responseModel),
+    provider: first(attributes, IDENTITY.provider),
+    responseId: first(attributes, IDENTITY.responseId),
+    agentName:
+      first(attributes, IDENTITY.agentName) ??
+      (NAMED_KINDS.has(kind) && !dialect.namesFunctions ? textOf(span.name) : undefined),
+    serviceName: serviceNameOf(span.resource.attributes),
+    resourceHints: readHints(span.resource.attributes)?.hints,
+  }
+  return { fact, refused: reading.refused + (interval.sound ? 0 : 1) }
+}
+
+function hasFailed(span: SpanLike, attributes: Attributes): boolean {
+  if (span.status.code === STATUS_ERROR) return true
+  if (attributes['error.type'] !== undefined && span.status.code !== STATUS_OK) return true
+  return DIALECTS.some((dialect) => dialect.failed?.(attributes) ?? false)
+}
+
+/** The SDKs put `unknown_service:node` where nobody set a name; on an invoice that would be a name. */
+function serviceNameOf(resource: Attributes): string | undefined {
+  const name = textOf(resource['service.name'])
+  return name?.startsWith('unknown_service') ? undefined : name
+}
+
+function first(attributes: Attributes, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const text = textOf(attributes[name])
+    if (text !== undefined) return text
+  }
+  return undefined
+}

@@ -1,0 +1,103 @@
+/**
+ * Reads the usage of one span and brings it to one meaning: input includes cache, output includes reasoning.
+ *
+ * @module
+ */
+import { countOf } from '../otel/attributes.ts'
+import type { Attributes, RawUsage, UsageNames } from './dialect.ts'
+import { DIALECTS } from './dialects/index.ts'
+import type { FactKind, ReportedUsage } from './fact.ts'
+
+const FAMILIES: readonly UsageNames[] = DIALECTS.flatMap((dialect) => dialect.usage ?? [])
+
+/** Usage as it was found, and how many of its values made no sense. */
+export interface UsageReading {
+  readonly usage?: ReportedUsage
+  readonly refused: number
+}
+
+/** The numbers of one span as the emitter wrote them. */
+interface Written {
+  readonly input: number
+  readonly output: number
+  readonly cacheRead: number
+  readonly cacheWrite: number
+  readonly reasoning: number
+  readonly total: number
+  readonly uncachedInput: number | undefined
+}
+
+/**
+ * The usage a span shows. The first family of names with a positive number counts; families are never added up.
+ *
+ * @param attributes The span's attributes.
+ * @param kind The role of the span; some families mean tokens only on some kinds.
+ * @param scope Whether the emitter's agent spans sum up their own calls or their whole subtree.
+ * @param raw The provider's own numbers, where the span carries them.
+ */
+export function readUsage(
+  attributes: Attributes,
+  kind: FactKind,
+  scope: ReportedUsage['scope'],
+  raw: RawUsage | undefined,
+): UsageReading {
+  const refused = new Set<string>()
+  const numberOf = (names: readonly string[] | undefined): number | undefined => {
+    let zero: number | undefined
+    for (const name of names ?? []) {
+      const value = attributes[name]
+      if (value === undefined || value === null) continue
+      const count = countOf(value)
+      if (count === undefined) refused.add(name)
+      else if (count > 0) return count
+      else zero = 0
+    }
+    return zero
+  }
+
+  for (const family of FAMILIES) {
+    if (family.kinds && !family.kinds.includes(kind)) continue
+    const input = numberOf(family.input) ?? 0
+    const output = numberOf(family.output) ?? 0
+    if (input === 0 && output === 0) continue
+    // A breakdown may stand under another family's names: AI SDK 6 writes gen_ai totals and ai.* details.
+    const detail = (part: 'cacheRead' | 'cacheWrite' | 'reasoning'): number =>
+      numberOf(family[part]) || FAMILIES.reduce((found, other) => found || (numberOf(other[part]) ?? 0), 0)
+    const written: Written = {
+      input,
+      output,
+      cacheRead: detail('cacheRead') || (raw?.cacheRead ?? 0),
+      cacheWrite: detail('cacheWrite') || (raw?.cacheWrite ?? 0),
+      reasoning: detail('reasoning'),
+      total: numberOf(family.total) ?? 0,
+      uncachedInput: FAMILIES.reduce<number | undefined>((n, other) => n ?? numberOf(other.uncachedInput), undefined),
+    }
+    return { usage: inclusive(written, scope, raw), refused: refused.size }
+  }
+  return { refused: refused.size }
+}
+
+function inclusive(written: Written, scope: ReportedUsage['scope'], raw: RawUsage | undefined): ReportedUsage {
+  const { input, output, cacheRead, cacheWrite, reasoning, total } = written
+  const cache = cacheRead + cacheWrite
+  const fullInput = cache > 0 && leavesCacheOut(written, raw) ? input + cache : input
+  const reasoningIsExtra = reasoning > output || (reasoning > 0 && total === input + output + reasoning)
+  return {
+    input: fullInput,
+    output: reasoningIsExtra ? output + reasoning : output,
+    cacheRead,
+    cacheWrite,
+    reasoning,
+    rawInput: input,
+    scope,
+  }
+}
+
+/** Whether the numbers prove that input was written without cache; without proof the conventions are believed. */
+function leavesCacheOut(written: Written, raw: RawUsage | undefined): boolean {
+  const { input, output, cacheRead, cacheWrite, total, uncachedInput } = written
+  const cache = cacheRead + cacheWrite
+  if (raw) return raw.input === undefined || raw.input === input
+  if (uncachedInput !== undefined) return uncachedInput === input
+  return cache > input || total === input + cache + output
+}

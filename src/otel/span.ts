@@ -1,0 +1,72 @@
+/**
+ * What we read of an ended OpenTelemetry span, structurally, so that spans of OTel JS 1.30, 2.x and 3.x all fit.
+ *
+ * @module
+ */
+
+/** A point in time as OpenTelemetry JS keeps it: whole seconds of Unix time, and nanoseconds within that second. */
+export type HrTimeLike = readonly [number, number] | [number, number]
+
+/** The identity of a span. `isRemote` exists from OTel JS 2.0 on and only on parents. */
+export interface SpanContextLike {
+  readonly traceId: string
+  readonly spanId: string
+  readonly isRemote?: boolean | undefined
+}
+
+/** Name of the instrumentation that made a span. */
+export interface ScopeLike {
+  readonly name: string
+  readonly version?: string | undefined
+}
+
+/**
+ * An ended span. The `ReadableSpan` of every supported SDK is assignable to it; no SDK type is named, because the
+ * packages that declare it differ between the SDK lines.
+ */
+export interface SpanLike {
+  readonly name: string
+  spanContext(): SpanContextLike
+  /** OTel JS 2.x and 3.x. */
+  readonly parentSpanContext?: SpanContextLike | undefined
+  /** OTel JS 1.x. */
+  readonly parentSpanId?: string | undefined
+  readonly startTime: HrTimeLike
+  readonly endTime: HrTimeLike
+  readonly status: { readonly code: number; readonly message?: string | undefined }
+  readonly attributes: { readonly [key: string]: unknown }
+  readonly events: readonly { readonly name: string }[]
+  readonly resource: { readonly attributes: { readonly [key: string]: unknown } }
+  /** OTel JS 2.x and 3.x. */
+  readonly instrumentationScope?: ScopeLike | undefined
+  /** OTel JS 1.x. */
+  readonly instrumentationLibrary?: ScopeLike | undefined
+}
+
+/** What `export` reports: 0 is success, 1 is failure, in every version of OTel JS. */
+export interface ExportResultLike {
+  code: 0 | 1
+  error?: Error
+}
+
+/** Status code of a span that failed, in every version of the OTel API. */
+export const STATUS_ERROR = 2
+/** Status code of a span that was marked as fine by hand. */
+export const STATUS_OK = 1
+
+/** The span id of the parent, wherever that parent lives; undefined for the root of a trace. */
+export function parentSpanIdOf(span: SpanLike): string | undefined {
+  const parent = span.parentSpanContext ? span.parentSpanContext.spanId : span.parentSpanId
+  return typeof parent === 'string' && parent !== '' ? parent : undefined
+}
+
+/** Whether the span's parent is known to live in another process. OTel JS 1.x cannot tell: then it is false. */
+export function hasRemoteParent(span: SpanLike): boolean {
+  return span.parentSpanContext?.isRemote === true
+}
+
+/** The name of the instrumentation that made the span, or an empty string. */
+export function scopeNameOf(span: SpanLike): string {
+  const name = (span.instrumentationScope ?? span.instrumentationLibrary)?.name
+  return typeof name === 'string' ? name : ''
+}

@@ -1,0 +1,210 @@
+/**
+ * The pipeline: composes the stages and moves data through them, one way. It holds no rule of its own.
+ *
+ * @module
+ */
+import { bill } from './billing/bill.ts'
+import type { KeitoRecord } from './billing/record.ts'
+import { CarryBook } from './billing/rounding.ts'
+import { memoryOutbox } from './delivery/memory-outbox.ts'
+import type { Outbox, Unassigned } from './delivery/outbox.ts'
+import { Sender } from './delivery/sender.ts'
+import { readHints } from './genai/hints.ts'
+import { readFact } from './genai/read.ts'
+import type { OutcomeClient } from './keito/client.ts'
+import { dryRunClient } from './keito/dry-run-client.ts'
+import { KeitoRestClient } from './keito/rest-client.ts'
+import { outcomesOf } from './keito/sdk-adapter.ts'
+import type { KeitoExporterOptions, Settings } from './options.ts'
+import { hasRemoteParent, parentSpanIdOf, type SpanLike, scopeNameOf } from './otel/span.ts'
+import { callable, type Env, fromEnv, isDryRun, processEnv, resolveOptions } from './resolve-options.ts'
+import type { Settlement } from './session/settlement.ts'
+import { SessionStore, type SettleScope } from './session/store.ts'
+import { createLog, type Log } from './telemetry/log.ts'
+import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
+
+/** From spans to delivered records. No method throws, except the constructor. */
+export class Pipeline {
+  readonly #settings: Settings
+  readonly #counters: Counters = createCounters()
+  readonly #log: Log
+  readonly #store: SessionStore
+  readonly #carry = new CarryBook()
+  readonly #outbox: Outbox
+  readonly #sender: Sender
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #isClosed = false
+
+  /** @throws {ConfigError} When an option or environment variable is missing or wrong. */
+  constructor(options: KeitoExporterOptions) {
+    const env = processEnv()
+    this.#settings = resolveOptions(options, env)
+    this.#log = createLog(callable(options.onError, 'onError'))
+    this.#store = new SessionStore(
+      { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' },
+      this.#counters,
+    )
+    this.#outbox = options.outbox ?? memoryOutbox()
+    const onRecord = callable(options.onRecord, 'onRecord')
+    const dryRun = isDryRun(options, env)
+    this.#sender = new Sender({
+      client: dryRun ? dryRunClient() : clientOf(options, this.#settings, env),
+      outbox: this.#outbox,
+      settings: dryRun ? { ...this.#settings.delivery, requestsPerMinute: 1_000_000 } : this.#settings.delivery,
+      counters: this.#counters,
+      log: this.#log,
+      onRecord: dryRun && onRecord ? (event) => onRecord({ ...event, status: 'printed' }) : onRecord,
+    })
+  }
+
+  /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */
+  take(spans: readonly SpanLike[]): void {
+    const nowMs = performance.now()
+    for (const span of spans) {
+      this.#counters.spansSeen++
+      try {
+        this.#takeOne(span, nowMs)
+      } catch {
+        this.#countUnreadable()
+      }
+    }
+    this.#bill(this.#store.relieve())
+    this.#schedule()
+  }
+
+  /** Settles sessions and starts to send what they come to. */
+  settle(scope: SettleScope): void {
+    this.#bill(this.#store.settle(scope, performance.now()))
+    this.#schedule()
+  }
+
+  /** Settles what is complete and sends it, until the flush deadline. */
+  async flush(): Promise<void> {
+    this.settle('rooted')
+    await this.#sender.drain(this.#settings.delivery.flushTimeoutMs)
+  }
+
+  /** Settles everything, sends it until the shutdown deadline, and says what is left. */
+  async close(): Promise<void> {
+    this.settle('all')
+    await this.#sender.drain(this.#settings.delivery.shutdownTimeoutMs)
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    this.#sender.close()
+    const { pending, held, unassigned } = this.#outbox.counts()
+    if (pending + held + unassigned === 0) return
+    this.#log.report(
+      'undelivered',
+      'shutdown',
+      `The exporter shut down with records that Keito may not have: ${pending} not sent, ${held} whose fate is ` +
+        `unknown, ${unassigned} without a project, task or category. A memory outbox loses them when the process ends.`,
+    )
+  }
+
+  /** What has been counted so far. */
+  stats(): KeitoStats {
+    const { pending, held, unassigned } = this.#outbox.counts()
+    return {
+      ...this.#counters,
+      openSessions: this.#store.openSessions,
+      recordsPending: pending,
+      recordsHeld: held,
+      recordsUnassigned: unassigned,
+    }
+  }
+
+  #takeOne(span: SpanLike, nowMs: number): void {
+    const isIgnored = this.#settings.ignoreScopes.size > 0 && this.#settings.ignoreScopes.has(scopeNameOf(span))
+    const reading = isIgnored ? undefined : readFact(span)
+    if (reading === 'unreadable') this.#countUnreadable()
+    else if (reading) this.#counters.spansRead++
+    else this.#counters.spansIgnored++
+
+    const fact = reading === 'unreadable' ? undefined : reading?.fact
+    const hints = isIgnored ? undefined : readHints(span.attributes)
+    if (reading && reading !== 'unreadable') this.#counters.valuesRefused += reading.refused
+    if (hints) this.#counters.valuesRefused += hints.refused
+    const { traceId, spanId } = span.spanContext()
+    const parentId = hasRemoteParent(span) ? undefined : parentSpanIdOf(span)
+    if (this.#store.add(traceId, spanId, parentId, fact, hints?.hints, nowMs)) return
+    this.#counters.spansLate++
+    this.#log.report(
+      'late',
+      'late',
+      `A span of trace ${traceId} came after its session had been settled and forgotten; it is not billed. ` +
+        'Raise settle.idleMs or settle.maxOpenSpans if this is normal for your application.',
+    )
+  }
+
+  #countUnreadable(): void {
+    this.#counters.spansUnreadable++
+    this.#log.report(
+      'unreadable',
+      'unreadable',
+      'A span could not be read and is not billed: it has no usable ids or times, or reading it threw.',
+    )
+  }
+
+  #bill(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      const { records, unassigned, failure } = bill(settlement, this.#settings, this.#carry)
+      this.#keep(records)
+      for (const item of unassigned) this.#keepUnassigned(item, failure)
+    }
+    if (settlements.length > 0) this.#sender.wake()
+  }
+
+  #keep(records: readonly KeitoRecord[]): void {
+    this.#counters.recordsMade += records.length
+    for (const record of this.#outbox.add(records)) this.#countDropped(record.key)
+  }
+
+  #keepUnassigned(item: Unassigned, failure: string | undefined): void {
+    const { settlement, missing } = item
+    if (!this.#outbox.keepUnassigned(item)) this.#countDropped(`${settlement.sessionId}:${settlement.runId}`)
+    const found = failure ?? `no usable ${missing.map((name) => SOURCES[name]).join(', no ')} is known`
+    this.#log.report(
+      'unassigned',
+      failure ?? missing.join(),
+      `A run of trace ${settlement.sessionId} cannot be booked and is kept: ${found}.`,
+    )
+  }
+
+  #countDropped(what: string): void {
+    this.#counters.recordsDropped++
+    this.#log.report('dropped', 'outbox', `The outbox is full, so ${what} could not be kept and will not be billed.`)
+  }
+
+  /** Looks for complete sessions from time to time, as long as any is remembered, without keeping the process alive. */
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#isClosed || this.#store.isEmpty) return
+    const waitMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, this.#settings.settle.graceMs / 2))
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.settle('due')
+    }, waitMs)
+    this.#timer.unref?.()
+  }
+}
+
+/** How often complete sessions are looked for, in milliseconds. */
+const MIN_TICK_MS = 50
+const MAX_TICK_MS = 1000
+
+/** Where each id may come from. */
+const SOURCES: Readonly<Record<Unassigned['missing'][number], string>> = {
+  projectId: 'project (option projectId, KEITO_PROJECT_ID, span attribute keito.project_id)',
+  taskId: 'task (option taskId, KEITO_TASK_ID, span attribute keito.task_id)',
+  expenseCategoryId:
+    'expense category (option expenseCategoryId, KEITO_EXPENSE_CATEGORY_ID, span attribute keito.expense_category_id)',
+}
+
+function clientOf(options: KeitoExporterOptions, settings: Settings, env: Env): OutcomeClient {
+  if (options.client !== undefined) return outcomesOf(options.client)
+  return new KeitoRestClient({
+    apiKey: fromEnv(options.apiKey, env, 'KEITO_API_KEY') ?? '',
+    accountId: fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '',
+    baseUrl: fromEnv(options.baseUrl, env, 'KEITO_API_URL'),
+    timeoutMs: settings.delivery.timeoutMs,
+  })
+}

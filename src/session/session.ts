@@ -1,0 +1,65 @@
+/**
+ * One session while it is remembered: what of its trace has arrived, what is missing, and what has been billed.
+ *
+ * @module
+ */
+import type { SpanFact } from '../genai/fact.ts'
+import type { Attribution } from '../genai/hints.ts'
+import { EMPTY_LEDGER, type Ledger } from './ledger.ts'
+import type { TraceView } from './trace.ts'
+
+/** The mutable state of one session. */
+export class Session implements TraceView {
+  readonly traceId: string
+  readonly parents = new Map<string, string | undefined>()
+  readonly facts = new Map<string, SpanFact>()
+  readonly hints = new Map<string, Attribution>()
+  ledger: Ledger = EMPTY_LEDGER
+  /** When the last span arrived, in milliseconds of the store's clock. */
+  lastArrivalMs: number
+  readonly #missing = new Set<string>()
+  #rootHasArrived = false
+
+  constructor(traceId: string, nowMs: number) {
+    this.traceId = traceId
+    this.lastArrivalMs = nowMs
+  }
+
+  /**
+   * Takes a span in. Returns false for a span that was taken in before.
+   *
+   * @param localParentId The parent in this process; undefined for a local root, also when its parent is remote.
+   */
+  add(
+    spanId: string,
+    localParentId: string | undefined,
+    fact: SpanFact | undefined,
+    hints: Attribution | undefined,
+    nowMs: number,
+  ): boolean {
+    if (this.parents.has(spanId)) return false
+    this.lastArrivalMs = nowMs
+    this.parents.set(spanId, localParentId)
+    this.#missing.delete(spanId)
+    if (localParentId === undefined) this.#rootHasArrived = true
+    else if (!this.parents.has(localParentId)) this.#missing.add(localParentId)
+    if (fact) this.facts.set(spanId, fact)
+    if (hints) this.hints.set(spanId, hints)
+    return true
+  }
+
+  /** Whether its local root has arrived: a span without a parent, or with one in another process. */
+  get rootHasArrived(): boolean {
+    return this.#rootHasArrived
+  }
+
+  /** Whether its local root has arrived and no span that has arrived is missing its parent. */
+  get isWhole(): boolean {
+    return this.#rootHasArrived && this.#missing.size === 0
+  }
+
+  /** Spans remembered of it. */
+  get size(): number {
+    return this.parents.size
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The statement of a session: each of its runs with all of its time and tokens, as known at one moment.
+ *
+ * @module
+ */
+import { NO_USAGE, type SpanFact, type Usage } from '../genai/fact.ts'
+import { type Attribution, mergeAttributions } from '../genai/hints.ts'
+import type { HourPolicy } from '../options.ts'
+import { type Interval, unionOf } from '../otel/time.ts'
+import { modelCallsOf, toolCallsOf } from './calls.ts'
+import type { Claim } from './claim.ts'
+import { isElsewhere, type TwinView } from './duplicates.ts'
+import { workedIntervals } from './hours.ts'
+import { addUsage, totalOf } from './merge.ts'
+import { runsOf } from './runs.ts'
+import { SESSION_RUN_ID } from './settlement.ts'
+import type { TraceView } from './trace.ts'
+import { byStart, type Node, type SessionTree } from './tree.ts'
+
+/** All tokens of one model within a run. */
+export interface ModelTotal {
+  readonly provider: string | undefined
+  readonly usage: Usage
+  readonly llmCalls: number
+}
+
+/** A run, or what belongs to none, with all that is known of it now. */
+export interface RunStatement {
+  /** The span id of the run, or `session`. */
+  readonly runId: string
+  /** Span ids of everything of interest within it. */
+  readonly contains: ReadonlySet<string>
+  readonly agentName: string | undefined
+  readonly serviceName: string | undefined
+  readonly emitter: string
+  readonly outcome: 'ok' | 'failed'
+  readonly startNs: bigint
+  readonly endNs: bigint
+  /** The intervals that count as hours; absent for tokens that belong to no run. */
+  readonly worked?: readonly Interval[]
+  /** By model name; most tokens first. */
+  readonly models: ReadonlyMap<string, ModelTotal>
+  readonly llmCalls: number
+  readonly toolCalls: number
+  readonly attribution: Attribution
+}
+
+/** The rules a statement follows, from the options of the exporter. */
+export interface StatementRules {
+  readonly hours: HourPolicy
+  readonly bareCalls: 'run' | 'tokens'
+}
+
+/**
+ * States all runs of a session, in the order of their start, and last what belongs to no run.
+ *
+ * @param trace All that is known of the trace.
+ * @param tree Its tree.
+ * @param claims Who owns its tokens.
+ * @param twins Which of its facts are the same call as another one.
+ * @param rules The hour policy and what model calls without an agent make.
+ */
+export function statementOf(
+  trace: TraceView,
+  tree: SessionTree,
+  claims: readonly Claim[],
+  twins: TwinView,
+  rules: StatementRules,
+): readonly RunStatement[] {
+  const runOf = runsOf(tree)
+  const calls = modelCallsOf(tree, twins)
+  const tools = toolCallsOf(tree)
+  const membersOf = groupBy(tree.postOrder, (node) => runOf.get(node))
+  const claimsOf = groupBy(claims, (claim) => runOf.get(claim.node))
+
+  const state = (run: Node | undefined, worked: readonly Interval[] | undefined, spans: readonly SpanFact[]) => {
+    const members = membersOf.get(run) ?? []
+    const first = run?.fact ?? spans[0]
+    const models = modelTotals(claimsOf.get(run) ?? [])
+    return {
+      runId: run?.fact.spanId ?? SESSION_RUN_ID,
+      contains: new Set(members.map((node) => node.fact.spanId)),
+      agentName: run ? run.fact.agentName : spans.find((fact) => fact.agentName !== undefined)?.agentName,
+      serviceName: first?.serviceName,
+      emitter: first?.emitter ?? 'opentelemetry',
+      outcome: (run ? run.fact.failed : worked !== undefined && spans.at(-1)?.failed) ? 'failed' : 'ok',
+      startNs: first?.startNs ?? 0n,
+      endNs: spans.reduce((end, fact) => (fact.endNs > end ? fact.endNs : end), first?.endNs ?? 0n),
+      ...(worked ? { worked } : {}),
+      models,
+      llmCalls: members.filter((node) => calls.has(node)).length,
+      toolCalls: members.filter((node) => tools.has(node)).length,
+      attribution: attributionOf(trace, first),
+    } satisfies RunStatement
+  }
+
+  const runs = [...membersOf.keys()].filter((run) => run !== undefined)
+  const statements: RunStatement[] = runs
+    .sort((a, b) => byStart(a.fact, b.fact))
+    .map((run) => {
+      const facts = (membersOf.get(run) ?? []).map((node) => node.fact)
+      return state(run, workedIntervals(run.fact, facts, rules.hours), [run.fact])
+    })
+
+  const bare = runs.length === 0 && rules.bareCalls === 'run' ? topmostCalls(tree.postOrder, twins) : []
+  if (bare.length > 0) {
+    const spans = bare.map((node) => node.fact).sort(byStart)
+    statements.push(state(undefined, unionOf(spans), spans))
+  } else if (claimsOf.has(undefined)) {
+    const spans = (claimsOf.get(undefined) ?? []).map((claim) => claim.node.fact).sort(byStart)
+    statements.push(state(undefined, undefined, spans))
+  }
+  return statements
+}
+
+/** R3: the model calls that stand for a session without any agent. Orphans are none: their run may be elsewhere. */
+function topmostCalls(nodes: readonly Node[], twins: TwinView): readonly Node[] {
+  return nodes.filter((node) => {
+    if (node.fact.kind !== 'llm' || !node.rooted || isElsewhere(node.fact, twins)) return false
+    for (let at = node.parent; at; at = at.parent) if (at.fact.kind === 'llm') return false
+    return true
+  })
+}
+
+function groupBy<K, T>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, T[]> {
+  const groups = new Map<K, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
+  }
+  return groups
+}
+
+function modelTotals(claims: readonly Claim[]): ReadonlyMap<string, ModelTotal> {
+  const totals = new Map<string, ModelTotal>()
+  for (const { model, provider, usage, source } of claims) {
+    const known = totals.get(model)
+    totals.set(model, {
+      provider: known?.provider ?? provider,
+      usage: addUsage(known?.usage ?? NO_USAGE, usage),
+      llmCalls: (known?.llmCalls ?? 0) + (source === 'aggregate' ? 0 : 1),
+    })
+  }
+  return new Map(
+    [...totals].sort(([a, x], [b, y]) => totalOf(y.usage) - totalOf(x.usage) || (a < b ? -1 : a > b ? 1 : 0)),
+  )
+}
+
+/** What the span, then its ancestors, then its resource say, key by key. */
+function attributionOf(trace: TraceView, fact: SpanFact | undefined): Attribution {
+  if (!fact) return {}
+  const nearestFirst: (Attribution | undefined)[] = []
+  const seen = new Set<string>()
+  for (let at: string | undefined = fact.spanId; at !== undefined && !seen.has(at); at = trace.parents.get(at)) {
+    seen.add(at)
+    nearestFirst.push(trace.hints.get(at))
+  }
+  return mergeAttributions([...nearestFirst, fact.resourceHints])
+}

@@ -1,0 +1,195 @@
+/**
+ * The sessions that are remembered: when each is complete, what is then due, and when it is forgotten.
+ *
+ * A session is `open` while spans of it wait to be settled, and `settled` afterwards, so that late spans can still be
+ * billed as additions. Settled sessions are forgotten after `idleMs`, or earlier when `maxOpenSpans` is reached, oldest
+ * first; when only open ones are left, the oldest of them is settled early. Of a forgotten session the id is kept, so
+ * that a span that comes after all is counted as late instead of being billed a second time. Both maps are in the order
+ * of the last arrival, so what is due is always found at the front.
+ *
+ * @module
+ */
+import type { SpanFact } from '../genai/fact.ts'
+import type { Attribution } from '../genai/hints.ts'
+import type { SettleOptions } from '../options.ts'
+import type { Counters } from '../telemetry/stats.ts'
+import { CallIndex } from './call-index.ts'
+import { type PlacedCall, TwinBook } from './duplicates.ts'
+import { settle } from './ledger.ts'
+import { runsOf } from './runs.ts'
+import { Session } from './session.ts'
+import type { Settlement } from './settlement.ts'
+import { type StatementRules, statementOf } from './statement.ts'
+import { type SessionTree, treeOf } from './tree.ts'
+import { countUsage } from './usage.ts'
+
+/** Ids of forgotten sessions that are kept, to tell late spans from new sessions. */
+const MAX_FORGOTTEN = 50_000
+
+/** The rules of a store, from the options of the exporter. */
+export interface StoreRules extends StatementRules {
+  readonly settle: Readonly<Required<SettleOptions>>
+  /** Whether the time of failed runs is booked at all. */
+  readonly keepsFailedTime: boolean
+  /** Whether the same call recorded by two instrumentations is looked for. */
+  readonly detectDuplicates: boolean
+}
+
+/** Which open sessions are settled: those that are due, those whose root has arrived, or all. */
+export type SettleScope = 'due' | 'rooted' | 'all'
+
+/** Remembers sessions and settles them. */
+export class SessionStore {
+  readonly #rules: StoreRules
+  readonly #counters: Counters
+  readonly #open = new Map<string, Session>()
+  readonly #settled = new Map<string, Session>()
+  readonly #forgotten = new Set<string>()
+  readonly #calls = new CallIndex()
+  readonly #twins = new TwinBook()
+  #spans = 0
+
+  constructor(rules: StoreRules, counters: Counters) {
+    this.#rules = rules
+    this.#counters = counters
+  }
+
+  /** Whether no session is remembered. */
+  get isEmpty(): boolean {
+    return this.#spans === 0
+  }
+
+  /** Sessions that wait to be settled. */
+  get openSessions(): number {
+    return this.#open.size
+  }
+
+  /**
+   * Takes a span in. Runs for every span of the host, so what is known of it comes as it is, not in an object.
+   *
+   * @param localParentId The parent in this process; undefined for a local root, also when its parent is remote.
+   * @param fact What the span tells, when it is one of ours.
+   * @param hints What it says about where work is booked.
+   * @returns False for a span whose session has been forgotten.
+   */
+  add(
+    traceId: string,
+    spanId: string,
+    localParentId: string | undefined,
+    fact: SpanFact | undefined,
+    hints: Attribution | undefined,
+    nowMs: number,
+  ): boolean {
+    const known = this.#open.get(traceId) ?? this.#settled.get(traceId)
+    if (!known && this.#forgotten.has(traceId)) return false
+    const session = known ?? new Session(traceId, nowMs)
+    if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
+    this.#spans++
+    if (fact && isCall(fact)) this.#calls.add(fact)
+    this.#settled.delete(traceId)
+    this.#open.delete(traceId)
+    this.#open.set(traceId, session)
+    return true
+  }
+
+  /** Settles sessions, forgets old ones, and answers what is due. */
+  settle(scope: SettleScope, nowMs: number): readonly Settlement[] {
+    const complete = [...this.#completeSessions(scope, nowMs)]
+    const settlements = this.#settle(complete)
+    this.#forgetOld(nowMs)
+    return settlements
+  }
+
+  /** Settles the oldest sessions early while more spans are remembered than allowed. */
+  relieve(): readonly Settlement[] {
+    const settlements: Settlement[] = []
+    while (this.#spans > this.#rules.settle.maxOpenSpans) {
+      const oldest = first(this.#settled) ?? first(this.#open)
+      if (!oldest) break
+      if (this.#open.has(oldest.traceId)) {
+        this.#counters.sessionsForced++
+        settlements.push(...this.#settle([oldest]))
+      }
+      this.#forget(oldest)
+    }
+    return settlements
+  }
+
+  *#completeSessions(scope: SettleScope, nowMs: number): Generator<Session> {
+    const { graceMs, idleMs } = this.#rules.settle
+    for (const session of this.#open.values()) {
+      const quietMs = nowMs - session.lastArrivalMs
+      if (scope === 'due' && quietMs < Math.min(graceMs, idleMs)) return
+      const isDue = quietMs >= idleMs || (session.isWhole && quietMs >= graceMs)
+      if (scope === 'all' || isDue || (scope === 'rooted' && session.rootHasArrived)) yield session
+    }
+  }
+
+  #settle(sessions: readonly Session[]): readonly Settlement[] {
+    const trees = new Map<string, SessionTree>()
+    const treeFor = (session: Session): SessionTree => {
+      const tree = trees.get(session.traceId) ?? treeOf(session)
+      trees.set(session.traceId, tree)
+      return tree
+    }
+    if (this.#rules.detectDuplicates) this.#matchTwins(sessions, treeFor)
+
+    const due: Settlement[] = []
+    for (const session of sessions) {
+      this.#open.delete(session.traceId)
+      if (session.facts.size === 0) {
+        this.#spans -= session.size
+        continue
+      }
+      this.#settled.set(session.traceId, session)
+      const tree = treeFor(session)
+      const { claims, suppressed } = countUsage(tree, this.#twins)
+      const statements = statementOf(session, tree, claims, this.#twins, this.#rules)
+      const { settlements, ledger } = settle(session.traceId, statements, session.ledger, this.#rules.keepsFailedTime)
+      session.ledger = ledger
+      due.push(...settlements)
+      this.#counters.sessionsSettled++
+      this.#counters.repeatsSuppressed += suppressed
+    }
+    return due
+  }
+
+  #matchTwins(sessions: readonly Session[], treeFor: (session: Session) => SessionTree): void {
+    const due = new Set<SpanFact>()
+    for (const session of sessions) for (const fact of session.facts.values()) if (isCall(fact)) due.add(fact)
+    const related = this.#calls.related(due)
+    if (related.size === 0) return
+    const calls: PlacedCall[] = []
+    for (const traceId of new Set([...related].map((fact) => fact.traceId))) {
+      const session = this.#open.get(traceId) ?? this.#settled.get(traceId)
+      if (!session) continue
+      const tree = treeFor(session)
+      const runOf = runsOf(tree)
+      for (const node of tree.postOrder) if (related.has(node.fact)) calls.push({ node, run: runOf.get(node) })
+    }
+    this.#twins.match(calls, (fact) => due.has(fact))
+  }
+
+  #forgetOld(nowMs: number): void {
+    for (const session of this.#settled.values()) {
+      if (nowMs - session.lastArrivalMs < this.#rules.settle.idleMs) return
+      if (session.rootHasArrived) this.#forget(session)
+    }
+  }
+
+  #forget(session: Session): void {
+    this.#settled.delete(session.traceId)
+    this.#spans -= session.size
+    for (const fact of session.facts.values()) if (isCall(fact)) this.#calls.remove(fact)
+    this.#forgotten.add(session.traceId)
+    if (this.#forgotten.size > MAX_FORGOTTEN) this.#forgotten.delete(this.#forgotten.values().next().value ?? '')
+  }
+}
+
+function isCall(fact: SpanFact): boolean {
+  return fact.kind === 'llm' || fact.kind === 'embedding'
+}
+
+function first(sessions: ReadonlyMap<string, Session>): Session | undefined {
+  return sessions.values().next().value
+}

@@ -1,0 +1,169 @@
+/**
+ * Who owns each token of a session (counting rule L1 to L6): one walk over the tree, children first.
+ *
+ * @module
+ */
+import { NO_USAGE, type ReportedUsage, type Usage } from '../genai/fact.ts'
+import { type Below, emptyBelow, grow, leave, mergeBelow } from './below.ts'
+import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
+import { isElsewhere, type TwinView } from './duplicates.ts'
+import { addUsage, excessUsage, fillUsage, modelOf, sameFamily, totalOf } from './merge.ts'
+import { pollClaims, withoutRepeats } from './repeats.ts'
+import { isContainer } from './runs.ts'
+import type { Node, SessionTree } from './tree.ts'
+
+/** The claims of a session, and how many times usage was found repeated and left out. */
+export interface Counting {
+  readonly claims: readonly Claim[]
+  readonly suppressed: number
+}
+
+/**
+ * Decides who owns each token.
+ *
+ * @param tree The facts of the session.
+ * @param twins Which facts are the same call as another one, recorded by a second instrumentation.
+ */
+export function countUsage(tree: SessionTree, twins: TwinView): Counting {
+  const counter = new Counter(twins)
+  const below = new Map<Node, Below>()
+  for (const node of tree.postOrder) {
+    const merged = mergeBelow(node.children.map((child) => below.get(child) ?? emptyBelow()))
+    for (const child of node.children) below.delete(child)
+    counter.visit(node, merged)
+    below.set(node, leave(node, merged))
+  }
+  const calls = withoutRepeats(counter.claims)
+  const claims = [...calls, ...pollClaims(tree, calls)]
+  return { claims, suppressed: counter.suppressed + counter.claims.length - calls.length }
+}
+
+class Counter {
+  readonly claims: Claim[] = []
+  suppressed = 0
+  readonly #twins: TwinView
+
+  constructor(twins: TwinView) {
+    this.#twins = twins
+  }
+
+  visit(node: Node, below: Below): void {
+    const usage = this.#twins.usageOf(node.fact)
+    if (isElsewhere(node.fact, this.#twins)) {
+      if (usage) this.suppressed++
+      if (usage && this.#twins.ownerOf(node.fact)?.traceId !== node.fact.traceId) this.#coverElsewhere(below, usage)
+      return
+    }
+    if (node.fact.kind === 'llm') this.#visitCall(node, below, usage)
+    else if (node.fact.kind === 'embedding') this.#visitEmbedding(node, below, usage)
+    else if (usage && node.fact.kind !== 'poll') this.#visitAggregate(node, below, usage)
+  }
+
+  /** The call is billed in another trace: it is no claim here, but sums above it have it in them. */
+  #coverElsewhere(below: Below, usage: Usage): void {
+    grow(below.all, usage, 1)
+    grow(below.own, usage, 1)
+    below.ownCalls++
+  }
+
+  #visitCall(node: Node, below: Below, usage: ReportedUsage | undefined): void {
+    if (!usage) {
+      below.ownCalls++
+      if (below.near.length === 0 && !node.fact.failed) below.nearMissing.push(node)
+    } else if (below.near.length > 0 && isSameCall(node, usage, below.near)) {
+      this.#visitWrapper(node, below, usage)
+    } else {
+      below.near.push(this.#claim(below, node, this.#twins.modelOf(node.fact), 'llm', usage, usage.rawInput))
+      below.ownCalls++
+      below.nearMissing = []
+    }
+  }
+
+  /** L2: an outer layer repeats the call or calls below it. */
+  #visitWrapper(node: Node, below: Below, usage: ReportedUsage): void {
+    this.suppressed++
+    const [inner, ...others] = below.near
+    if (inner && others.length === 0) {
+      const before = inner.usage
+      inner.usage = fillUsage({ ...before, rawInput: inner.rawInput, scope: 'own' }, usage)
+      if (inner.model === UNKNOWN_MODEL) inner.model = this.#twins.modelOf(node.fact) ?? UNKNOWN_MODEL
+      const added = excessUsage(inner.usage, before)
+      grow(below.all, added, 0)
+      grow(below.own, added, 0)
+    } else if (below.nearMissing.length > 0) {
+      const residual = excessUsage(usage, sumOf(below.near))
+      if (totalOf(residual) > 0) {
+        below.near.push(this.#claim(below, node, this.#twins.modelOf(node.fact), 'llm', residual, residual.input))
+      }
+    }
+    below.nearMissing = []
+  }
+
+  /** L5: embeddings are covered by embeddings only. */
+  #visitEmbedding(node: Node, below: Below, usage: ReportedUsage | undefined): void {
+    if (!usage) return
+    if (below.embeddings.length > 0) {
+      this.suppressed++
+      return
+    }
+    const claim = makeClaim(node, this.#twins.modelOf(node.fact), 'embedding', usage, usage.rawInput)
+    this.claims.push(claim)
+    below.embeddings.push(claim)
+  }
+
+  /** L4: usage on any other span is a lower bound of what lies below it, never an addition. */
+  #visitAggregate(node: Node, below: Below, usage: ReportedUsage): void {
+    const counted = usage.scope === 'own' ? below.own : below.all
+    const missing = [...below.nearMissing, ...below.farMissing]
+    const callsAreHidden = below.ownCalls === 0 && (node.fact.kind === 'agent' || isContainer(node.fact.kind))
+    const isEvidence = counted.claims === 0 || missing.length > 0 || callsAreHidden
+    const residual = isEvidence ? excessUsage(usage, counted.usage) : NO_USAGE
+    if (totalOf(residual) === 0) {
+      this.suppressed++
+      return
+    }
+    this.#claim(below, node, modelOfAggregate(node, missing, below.models), 'aggregate', residual, residual.input)
+    below.nearMissing = []
+    below.farMissing = []
+  }
+
+  #claim(
+    below: Below,
+    node: Node,
+    model: string | undefined,
+    source: Claim['source'],
+    usage: Usage,
+    rawInput: number,
+  ): Claim {
+    const claim = makeClaim(node, model, source, usage, rawInput)
+    this.claims.push(claim)
+    grow(below.all, usage, 1)
+    grow(below.own, usage, 1)
+    below.models.add(claim.model)
+    return claim
+  }
+}
+
+/** L2, evidence: the same response, the same numbers, or the same model within the same time. */
+function isSameCall(outer: Node, usage: ReportedUsage, inner: readonly Claim[]): boolean {
+  const { fact } = outer
+  if (fact.responseId !== undefined && inner.some((claim) => claim.responseId === fact.responseId)) return true
+  const sum = sumOf(inner)
+  const rawInput = inner.reduce((total, claim) => total + claim.rawInput, 0)
+  const inputs = [usage.input, usage.rawInput]
+  if (inputs.includes(sum.input) || inputs.includes(rawInput)) return true
+  if (usage.output > 0 && usage.output === sum.output) return true
+  const inside = inner.filter(({ node }) => node.fact.startNs >= fact.startNs && node.fact.startNs <= fact.endNs)
+  return inside.length > 0 && inside.every((claim) => sameFamily(claim.node.fact, fact))
+}
+
+function modelOfAggregate(node: Node, missing: readonly Node[], models: ReadonlySet<string>): string | undefined {
+  const [only, ...others] = missing
+  const ofMissing = only && others.length === 0 ? modelOf(only.fact) : undefined
+  const [onlyModel] = models.size === 1 ? models : []
+  return ofMissing ?? modelOf(node.fact) ?? onlyModel
+}
+
+function sumOf(claims: readonly Claim[]): Usage {
+  return claims.reduce<Usage>((sum, claim) => addUsage(sum, claim.usage), NO_USAGE)
+}

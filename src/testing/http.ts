@@ -1,0 +1,123 @@
+/**
+ * HTTP as the sandbox speaks it: receiving a call, the forms of a reply, sending it.
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** Largest request body, in bytes; more is refused with 413. Keito states no limit; 1 MB is what Next.js allows. */
+const MAX_BODY_BYTES = 1024 * 1024
+
+/** The body of a call. The content type does not matter, as in the real application. */
+export type Body =
+  | { readonly type: 'none' }
+  | { readonly type: 'json'; readonly value: unknown }
+  | { readonly type: 'broken'; readonly text: string }
+  | { readonly type: 'too_large' }
+
+/** A request that was received in full. */
+export interface Call {
+  readonly method: string
+  readonly path: string
+  /** The query with its `?`, as received; empty when there is none. */
+  readonly search: string
+  /** Scheme and host that the caller used, for links in replies. */
+  readonly origin: string
+  readonly authorization: string | undefined
+  readonly accountId: string | undefined
+  readonly body: Body
+}
+
+/** What goes back to the caller. */
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Thrown while a call is checked: it is answered with this reply and nothing is stored. */
+export class Refusal extends Error {
+  readonly reply: Reply
+
+  constructor(reply: Reply) {
+    super(`refused with status ${reply.status}`)
+    this.reply = reply
+  }
+}
+
+const ERROR_NAMES = {
+  400: 'bad request',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not found',
+  409: 'conflict',
+  413: 'payload too large',
+  429: 'rate limited',
+} as const
+
+/** Statuses that Keito explains in JSON. */
+export type RefusalStatus = keyof typeof ERROR_NAMES
+
+/** A refusal in Keito's shape, `{ error, error_description }`. */
+export function refusal(status: RefusalStatus, description: string, headers: Reply['headers'] = {}): Refusal {
+  const reply = jsonReply({ error: ERROR_NAMES[status], error_description: description }, status)
+  return new Refusal({ ...reply, headers: { ...reply.headers, ...headers } })
+}
+
+/** A JSON reply. A successful create is 200 in Keito, not 201. */
+export function jsonReply(value: unknown, status = 200): Reply {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) }
+}
+
+/** A reply without a body. */
+export function emptyReply(status: number): Reply {
+  return { status, headers: {}, body: '' }
+}
+
+/** The page that the real web application shows for a route it does not have. It is not JSON. */
+export function pageNotFound(): Reply {
+  const body = '<!DOCTYPE html><html><head><title>404</title></head><body>This page could not be found.</body></html>'
+  return { status: 404, headers: { 'content-type': 'text/html; charset=utf-8' }, body }
+}
+
+/**
+ * Receives a request and hands it on once it is complete. A request that breaks off is dropped in silence; the rest
+ * of a body that is too large is read and thrown away, so that the caller gets its 413 instead of a reset.
+ */
+export function receive(message: IncomingMessage, handle: (call: Call) => void): void {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  message.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk)
+  })
+  message.on('end', () => {
+    const target = message.url ?? '/'
+    const path = target.split('?', 1)[0] ?? target
+    const accountId = message.headers['keito-account-id']
+    handle({
+      method: message.method ?? 'GET',
+      path,
+      search: target.slice(path.length),
+      origin: `http://${message.headers.host ?? 'localhost'}`,
+      authorization: message.headers.authorization,
+      accountId: typeof accountId === 'string' ? accountId : undefined,
+      body: bytes > MAX_BODY_BYTES ? { type: 'too_large' } : parseBody(Buffer.concat(chunks).toString('utf8')),
+    })
+  })
+}
+
+/** Sends a reply, with the version header that Keito puts on every one. */
+export function send(response: ServerResponse, reply: Reply): void {
+  response.writeHead(reply.status, { ...reply.headers, 'X-Keito-API-Version': '2' })
+  response.end(reply.body)
+}
+
+function parseBody(text: string): Body {
+  if (text === '') return { type: 'none' }
+  try {
+    return { type: 'json', value: JSON.parse(text) }
+  } catch {
+    return { type: 'broken', text }
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What the sandbox has stored: time entries and expenses, in the order they came.
+ *
+ * @module
+ */
+import type { StoredExpense, StoredTimeEntry } from './types.ts'
+
+/** The state of a sandbox. Records are replaced, never changed, so whoever holds one holds a snapshot. */
+export class Ledger {
+  readonly #timeEntries = new Map<string, StoredTimeEntry>()
+  readonly #expenses = new Map<string, StoredExpense>()
+  #lastNumber = 0
+
+  /** An id that was never given out before; it looks like Keito's, which begin with `cm`. */
+  newId(kind: 'entry' | 'expense'): string {
+    this.#lastNumber++
+    return `cm${kind}${String(this.#lastNumber).padStart(6, '0')}`
+  }
+
+  /** Stores a time entry, in place of the one with the same id if there is one. */
+  putTimeEntry(entry: StoredTimeEntry): StoredTimeEntry {
+    this.#timeEntries.set(entry.id, entry)
+    return entry
+  }
+
+  /** Forgets a time entry. */
+  removeTimeEntry(id: string): void {
+    this.#timeEntries.delete(id)
+  }
+
+  /** The time entry with this id. */
+  timeEntry(id: string): StoredTimeEntry | undefined {
+    return this.#timeEntries.get(id)
+  }
+
+  /** The running timer; a user has one at most, and the sandbox has one user. */
+  runningTimer(): StoredTimeEntry | undefined {
+    return this.timeEntries().find((entry) => entry.is_running)
+  }
+
+  /** Stores a new expense. There is no way to change or remove one, as in Keito. */
+  addExpense(expense: StoredExpense): StoredExpense {
+    this.#expenses.set(expense.id, expense)
+    return expense
+  }
+
+  /** All time entries, the oldest first. */
+  timeEntries(): readonly StoredTimeEntry[] {
+    return [...this.#timeEntries.values()]
+  }
+
+  /** All expenses, the oldest first. */
+  expenses(): readonly StoredExpense[] {
+    return [...this.#expenses.values()]
+  }
+
+  /** Forgets all records; ids are not given out again. */
+  clear(): void {
+    this.#timeEntries.clear()
+    this.#expenses.clear()
+  }
+}

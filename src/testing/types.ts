@@ -1,0 +1,171 @@
+/**
+ * What users of the sandbox see: its options, the records it stores and its handle.
+ *
+ * @module
+ */
+
+/** A project of the sandbox's company. */
+export interface SandboxProject {
+  readonly id: string
+  readonly name: string
+  /** Whether the agent user is assigned to it; booking on a project that is not is refused with 403. @default true */
+  readonly assigned?: boolean
+}
+
+/** A task of the sandbox's company. Tasks belong to all projects. */
+export interface SandboxTask {
+  readonly id: string
+  readonly name: string
+}
+
+/** An expense category of the sandbox's company. */
+export interface SandboxExpenseCategory {
+  readonly id: string
+  readonly name: string
+  /** Price of one unit. Without it, an expense in this category needs a `total_cost`. */
+  readonly unitPrice?: number
+}
+
+/** The user that the API key belongs to. */
+export interface SandboxUser {
+  readonly id: string
+  readonly name: string
+  /** @default 'agent' */
+  readonly type?: 'human' | 'agent'
+}
+
+/**
+ * Options of `startKeitoSandbox`; each has a default that makes a complete, small company.
+ *
+ * @example
+ * ```ts
+ * await startKeitoSandbox({ projects: [{ id: 'cmshop', name: 'Shop' }, { id: 'cmlab', name: 'Lab', assigned: false }] })
+ * ```
+ */
+export interface KeitoSandboxOptions {
+  /** The only API key that is let in. @default 'kto_sandbox' */
+  readonly apiKey?: string
+  /** The account (company) that the key belongs to. @default 'cmsandbox' */
+  readonly accountId?: string
+  /** At least one. @default one project, `cmproject1` "Website relaunch" */
+  readonly projects?: readonly SandboxProject[]
+  /** At least one. @default one task, `cmtask1` "Agent work" */
+  readonly tasks?: readonly SandboxTask[]
+  /** At least one. @default one category, `cmcategory1` "LLM Usage", at 0.003 a unit */
+  readonly expenseCategories?: readonly SandboxExpenseCategory[]
+  /** Who books. @default an agent user, `cmagent1` "Sandbox agent" */
+  readonly user?: SandboxUser
+  /** Requests let through within any 60 seconds, a whole number from 1; `false` for no limit. @default false */
+  readonly rateLimit?: number | false
+}
+
+/** An id with its name, as replies show related records. */
+export interface IdName {
+  readonly id: string
+  readonly name: string
+}
+
+/** Where a time entry may come from. */
+export type TimeEntrySource = 'web' | 'cli' | 'api' | 'agent' | 'calendar' | 'desktop'
+
+/** Where an expense may come from. */
+export type ExpenseSource = 'web' | 'cli' | 'api' | 'agent'
+
+/** What stored time entries and expenses have in common. */
+export interface StoredBase {
+  readonly id: string
+  readonly user_id: string
+  readonly user: IdName
+  readonly project_id: string
+  readonly project: IdName
+  /** Calendar day, `YYYY-MM-DD`. */
+  readonly spent_date: string
+  readonly notes: string | null
+  readonly billable: boolean
+  readonly is_locked: boolean
+  readonly is_billed: boolean
+  readonly metadata: Readonly<Record<string, unknown>> | null
+  /** ISO 8601, UTC. */
+  readonly created_at: string
+  /** ISO 8601, UTC. */
+  readonly updated_at: string
+}
+
+/** A time entry as the sandbox stores it and replies with it. */
+export interface StoredTimeEntry extends StoredBase {
+  readonly task_id: string
+  readonly task: IdName
+  /** 0 to 24, kept to 2 decimals. */
+  readonly hours: number
+  readonly is_running: boolean
+  readonly timer_started_at: string | null
+  /** `HH:mm`, UTC. */
+  readonly started_time: string | null
+  /** `HH:mm`, UTC. */
+  readonly ended_time: string | null
+  readonly is_closed: boolean
+  readonly budgeted: boolean
+  readonly billable_rate: number | null
+  readonly cost_rate: number | null
+  readonly source: TimeEntrySource
+}
+
+/** An expense as the sandbox stores it and replies with it. */
+export interface StoredExpense extends StoredBase {
+  readonly expense_category_id: string
+  readonly expense_category: IdName
+  readonly total_cost: number
+  readonly units: number | null
+  readonly receipt_file_name: null
+  readonly receipt_content_type: null
+  readonly receipt_url: null
+  readonly approval_status: 'unsubmitted'
+  readonly source: ExpenseSource
+}
+
+/** A request that the sandbox has answered. Its headers are not kept, so no credential is. */
+export interface SandboxRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  /** Status of the reply. */
+  readonly status: number
+  /** The body as received: parsed JSON, else the text; absent when there was none or more than 1 MB. */
+  readonly body?: unknown
+}
+
+/** The exporter options that point at a sandbox. */
+export interface SandboxExporterOptions {
+  readonly apiKey: string
+  readonly accountId: string
+  readonly baseUrl: string
+  readonly projectId: string
+  readonly taskId: string
+  readonly expenseCategoryId: string
+}
+
+/** A running sandbox. */
+export interface KeitoSandbox {
+  /** Base URL, e.g. `http://127.0.0.1:49321`, without `/api/v2`. */
+  readonly url: string
+  readonly apiKey: string
+  readonly accountId: string
+  /** The first project. */
+  readonly projectId: string
+  /** The first task. */
+  readonly taskId: string
+  /** The first expense category. */
+  readonly expenseCategoryId: string
+  /** What `KeitoSpanExporter` needs to book here. */
+  readonly exporterOptions: SandboxExporterOptions
+  /** A copy of the stored time entries, the oldest first. */
+  timeEntries(): readonly StoredTimeEntry[]
+  /** A copy of the stored expenses, the oldest first. */
+  expenses(): readonly StoredExpense[]
+  /** A copy of the answered requests, refused ones included, the oldest first. */
+  requests(): readonly SandboxRequest[]
+  /** Forgets all records and requests and what the rate limit has counted; ids are not given out again. */
+  reset(): void
+  /** Stops the server and cuts its open connections. May be called again. */
+  close(): Promise<void>
+}
