@@ -104,7 +104,8 @@ function wrong(name: string, expected: string, found: unknown): ConfigError {
 
 /** Options are no secrets, except those that the REST client checks itself; still nothing long is repeated. */
 function describe(value: unknown): string {
-  if (typeof value === 'string') return value.length <= 60 ? JSON.stringify(value) : `a string of ${value.length} characters`
+  if (typeof value === 'string')
+    return value.length <= 60 ? JSON.stringify(value) : `a string of ${value.length} characters`
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
   return Array.isArray(value) ? 'an array' : `of type ${typeof value}`
 }

@@ -6,8 +6,8 @@ import { outcomeOfError } from '../src/delivery/outcome-of-error.ts'
 describe('a status', () => {
   it.each([
     [200, 'ambiguous'],
-    [301, 'rejected'],
-    [307, 'rejected'],
+    [301, 'retryable'],
+    [307, 'retryable'],
     [400, 'rejected'],
     [401, 'unauthorized'],
     [402, 'rejected'],
@@ -45,7 +45,7 @@ describe('a status', () => {
   it('401 and 403 stay distinguishable, and a redirect names the option to check', () => {
     expect(outcomeOfStatus(401, '')).toMatchObject({ status: 401 })
     expect(outcomeOfStatus(403, '')).toMatchObject({ status: 403 })
-    expect(outcomeOfStatus(302, '')).toMatchObject({ status: 302, reason: expect.stringContaining('KEITO_API_URL') })
+    expect(outcomeOfStatus(302, '')).toMatchObject({ reason: expect.stringContaining('KEITO_API_URL') })
   })
 })
 

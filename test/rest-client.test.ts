@@ -178,7 +178,7 @@ describe('an error', () => {
     const target = await serve(json(200, { id: 'stolen' }))
     for (const status of [301, 302, 303, 307, 308]) {
       const outcome = await createWith(json(status, {}, { Location: `${target.url}/api/v2/time_entries` }))
-      expect(outcome).toMatchObject({ type: 'rejected', status, reason: expect.stringContaining('redirect') })
+      expect(outcome).toMatchObject({ type: 'retryable', reason: expect.stringContaining('KEITO_API_URL') })
     }
     expect(target.received).toEqual([])
   })
@@ -237,6 +237,16 @@ describe('no answer', () => {
 })
 
 describe('after a request', () => {
+  it('no timer is left, and while it runs none keeps the process alive', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const cleared = vi.spyOn(globalThis, 'clearTimeout')
+    const fetch = async () => Response.json({ id: 'te-1' })
+    await new KeitoRestClient({ apiKey, accountId: 'acct-1', fetch }).expenses.create(expense('b').body)
+    const timer = timers.mock.results[0]?.value
+    expect(timer.hasRef()).toBe(false)
+    expect(cleared).toHaveBeenCalledWith(timer)
+  })
+
   it('nothing is left on a long-lived signal of the caller', async () => {
     const { client } = await connect(json(200, { id: 'te-1' }))
     const { signal } = new AbortController()

@@ -1,6 +1,5 @@
 /** Rule: the sender carries each record to its end, and says so once. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryOutbox } from '../src/delivery/memory-outbox.ts'
 import { accepted, aSender, busy, expense, invalid, never, refused, timeEntry, unknown } from './helpers/delivery.ts'
 
 beforeEach(() => {
@@ -107,6 +106,16 @@ describe('a retryable answer', () => {
     await vi.advanceTimersByTimeAsync(1000)
     expect(work.sent.slice(4)).toEqual(['a', 'a', 'b', 'c', 'd', 'e', 'f'])
     expect(work.counters).toMatchObject({ requestsRetried: 5, recordsDelivered: 6 })
+  })
+
+  it('is over once a request gets any answer that is about its record, be it a refusal', async () => {
+    const answerOfA = answers(busy(1000), invalid)
+    const work = aSender((key) => (key === 'a' ? answerOfA() : never()))
+    work.send(timeEntry('a'))
+    await settle()
+    work.send(timeEntry('b'), timeEntry('c'))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(work.sent).toEqual(['a', 'a', 'b', 'c'])
   })
 
   it('without a wait is repeated after a back-off that doubles up to its bound', async () => {
@@ -277,59 +286,3 @@ describe('an ambiguous answer', () => {
     expect(work.outbox.held()[0]?.reason).toMatch(/^first second \[31mx{200,300}…$/)
   })
 })
-
-describe('what belongs to somebody else', () => {
-  it('may throw in onRecord: that is reported and sending goes on', async () => {
-    const work = aSender(() => accepted(), {
-      onRecord: () => {
-        throw new Error('host bug')
-      },
-    })
-    work.send(timeEntry('a'), timeEntry('b'))
-    await settle()
-    expect(work.counters.recordsDelivered).toBe(2)
-    expect(work.reports).toMatchObject([
-      { code: 'callback', message: 'The option onRecord threw: host bug' },
-      { code: 'callback' },
-    ])
-  })
-
-  it('may reject in an async onRecord: that is reported too', async () => {
-    const work = aSender(() => accepted(), { onRecord: async () => Promise.reject(new Error('host bug')) })
-    work.send(timeEntry('a'))
-    await settle()
-    expect(work.reports).toMatchObject([{ code: 'callback' }])
-  })
-
-  it('may throw in the outbox: that is reported, and no exception escapes', async () => {
-    const broken = () => {
-      throw new Error('disk full')
-    }
-    const work = aSender(() => accepted(), { outbox: { ...memoryOutboxMethods(), delivered: broken } })
-    work.send(timeEntry('a'))
-    await settle()
-    const dead = aSender(() => accepted(), { outbox: { ...memoryOutboxMethods(), take: broken } })
-    dead.send(timeEntry('a'))
-    await settle()
-    expect(work.reports).toMatchObject([{ code: 'callback', message: 'The option outbox threw: disk full' }])
-    expect(dead.reports).toMatchObject([{ code: 'callback' }])
-  })
-})
-
-/** A memory outbox whose methods can be replaced one by one. */
-function memoryOutboxMethods() {
-  const outbox = memoryOutbox()
-  return {
-    add: outbox.add.bind(outbox),
-    keepUnassigned: outbox.keepUnassigned.bind(outbox),
-    take: outbox.take.bind(outbox),
-    putBack: outbox.putBack.bind(outbox),
-    delivered: outbox.delivered.bind(outbox),
-    hold: outbox.hold.bind(outbox),
-    bury: outbox.bury.bind(outbox),
-    counts: outbox.counts.bind(outbox),
-    held: outbox.held.bind(outbox),
-    dead: outbox.dead.bind(outbox),
-    unassigned: outbox.unassigned.bind(outbox),
-  }
-}

@@ -4,7 +4,9 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { BasicTracerProvider as BasicTracerProviderV1 } from 'otel-sdk-v1'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { attempt } from '../src/delivery/attempt.ts'
 import { withTracingSuppressed } from '../src/otel/suppress.ts'
+import { accepted, timeEntry } from './helpers/delivery.ts'
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -34,6 +36,18 @@ describe.each(versions)('with the SDK %s', (_, tracer) => {
     })
     expect(seen).toEqual([false, false])
   })
+})
+
+it("the sender's requests are not recorded, whichever client makes them", async () => {
+  const tracer = new BasicTracerProvider().getTracer('test')
+  const recorded: boolean[] = []
+  const create = async () => {
+    recorded.push(tracer.startSpan('request').isRecording())
+    return accepted()
+  }
+  const client = { answers: 'outcomes', timeEntries: { create }, expenses: { create } } as const
+  await attempt(client, timeEntry('a'), 1000, new AbortController())
+  expect(recorded).toEqual([false])
 })
 
 it('what the function returns or throws is passed on', () => {

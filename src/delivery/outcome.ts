@@ -43,7 +43,7 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
 
 /** Meanings by the hundreds of a status. A status outside 300 to 599 on a failure proves nothing. */
 const CLASSES: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
-  [3, ['rejected', 'a redirect, which is never followed; check baseUrl (KEITO_API_URL)']],
+  [3, ['retryable', 'a redirect, which is never followed; check baseUrl (KEITO_API_URL)']],
   [4, ['rejected', 'refused']],
   [5, ['ambiguous', 'a server error, perhaps after the record was stored']],
 ])

@@ -76,12 +76,11 @@ export class Sender {
 
   /**
    * Sends what waits and keeps the process alive meanwhile. Resolves when nothing waits or is under way, when the
-   * deadline has passed, or at once when nothing may be sent before it.
+   * deadline has passed, or at once when nothing may be sent before it or the sender is closed.
    *
    * @param timeoutMs Time until the deadline, in milliseconds.
    */
   drain(timeoutMs: number): Promise<void> {
-    if (this.#isClosed) return Promise.resolve()
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer)

@@ -44,12 +44,14 @@ export interface UsageNames {
   readonly kinds?: readonly FactKind[]
 }
 
-/** The provider's own numbers, where a dialect carries them along. */
-export interface RawUsage {
-  /** The provider's input count, which leaves cache out. Absent where the emitter is known to have copied it. */
-  readonly input?: number | undefined
+/** What the provider itself said, where a dialect carries it along, and what that proves of the written numbers. */
+export interface ProviderUsage {
   readonly cacheRead: number
   readonly cacheWrite: number
+  /** Whether the written input leaves cache out. */
+  readonly inputLeavesCacheOut: boolean
+  /** Reasoning tokens that the written output leaves out. */
+  readonly reasoningLeftOut: number
 }
 
 /** Attribute names of who and what a span is about; the first that holds text wins. */
@@ -69,6 +71,8 @@ export interface Dialect {
   readonly scopes?: readonly string[]
   /** It names spans after functions of a library, so that a span's name is nobody's name. */
   readonly namesFunctions?: boolean
+  /** It never marks agent spans as failed: a run failed when its last model call did. */
+  readonly failsWithLastCall?: boolean
   /** Its agent spans sum up their own calls only, without those of nested agents (counting rule L4). */
   readonly ownUsageOnly?: boolean
   /**
@@ -79,7 +83,12 @@ export interface Dialect {
   readonly usage?: readonly UsageNames[]
   readonly identity?: IdentityNames
   /** Whether the span says that its own work failed, beyond its status. */
-  failed?(attributes: Attributes): boolean
-  /** Finds the provider's own numbers. Called for model calls and agents only. */
-  rawUsage?(attributes: Attributes): RawUsage | undefined
+  failed?(attributes: Attributes, span: SpanLike): boolean
+  /**
+   * Finds what the provider itself said of the usage of a model call or agent.
+   *
+   * @param input The written input count.
+   * @param output The written output count.
+   */
+  providerUsage?(attributes: Attributes, input: number, output: number): ProviderUsage | undefined
 }

@@ -54,6 +54,8 @@ export interface SpanFact {
   readonly endNs: bigint
   /** The span's own error, never a descendant's. */
   readonly failed: boolean
+  /** The emitter never marks agents as failed: the run failed when its last model call did. */
+  readonly failsWithLastCall: boolean
   readonly usage?: ReportedUsage | undefined
   readonly requestModel?: string | undefined
   readonly responseModel?: string | undefined

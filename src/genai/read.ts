@@ -61,7 +61,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
         attributes,
         kind,
         speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
-        isWork ? speaker.rawUsage?.(attributes) : undefined,
+        isWork ? speaker.providerUsage : undefined,
       )
     : { refused: 0 }
   const fact = {
@@ -74,6 +74,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     startNs: interval.startNs,
     endNs: interval.endNs,
     failed: hasFailed(span, attributes),
+    failsWithLastCall: speaker.failsWithLastCall ?? false,
     usage: reading.usage,
     requestModel: first(attributes, IDENTITY.requestModel),
     responseModel: first(attributes, IDENTITY.responseModel),
@@ -91,7 +92,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {
   if (span.status.code === STATUS_ERROR) return true
   if (attributes['error.type'] !== undefined && span.status.code !== STATUS_OK) return true
-  return DIALECTS.some((dialect) => dialect.failed?.(attributes) ?? false)
+  return DIALECTS.some((dialect) => dialect.failed?.(attributes, span) ?? false)
 }
 
 /** The SDKs put `unknown_service:node` where nobody set a name; on an invoice that would be a name. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { countOf } from '../otel/attributes.ts'
-import type { Attributes, RawUsage, UsageNames } from './dialect.ts'
+import type { Attributes, Dialect, ProviderUsage, UsageNames } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, ReportedUsage } from './fact.ts'
 
@@ -33,13 +33,13 @@ interface Written {
  * @param attributes The span's attributes.
  * @param kind The role of the span; some families mean tokens only on some kinds.
  * @param scope Whether the emitter's agent spans sum up their own calls or their whole subtree.
- * @param raw The provider's own numbers, where the span carries them.
+ * @param providerUsage Finds what the provider itself said, where the emitter carries it along.
  */
 export function readUsage(
   attributes: Attributes,
   kind: FactKind,
   scope: ReportedUsage['scope'],
-  raw: RawUsage | undefined,
+  providerUsage: Dialect['providerUsage'],
 ): UsageReading {
   const refused = new Set<string>()
   const numberOf = (names: readonly string[] | undefined): number | undefined => {
@@ -63,41 +63,46 @@ export function readUsage(
     // A breakdown may stand under another family's names: AI SDK 6 writes gen_ai totals and ai.* details.
     const detail = (part: 'cacheRead' | 'cacheWrite' | 'reasoning'): number =>
       numberOf(family[part]) || FAMILIES.reduce((found, other) => found || (numberOf(other[part]) ?? 0), 0)
+    const provider = providerUsage?.(attributes, input, output)
     const written: Written = {
       input,
       output,
-      cacheRead: detail('cacheRead') || (raw?.cacheRead ?? 0),
-      cacheWrite: detail('cacheWrite') || (raw?.cacheWrite ?? 0),
+      cacheRead: detail('cacheRead') || (provider?.cacheRead ?? 0),
+      cacheWrite: detail('cacheWrite') || (provider?.cacheWrite ?? 0),
       reasoning: detail('reasoning'),
       total: numberOf(family.total) ?? 0,
       uncachedInput: FAMILIES.reduce<number | undefined>((n, other) => n ?? numberOf(other.uncachedInput), undefined),
     }
-    return { usage: inclusive(written, scope, raw), refused: refused.size }
+    return { usage: inclusive(written, scope, provider), refused: refused.size }
   }
   return { refused: refused.size }
 }
 
-function inclusive(written: Written, scope: ReportedUsage['scope'], raw: RawUsage | undefined): ReportedUsage {
+function inclusive(
+  written: Written,
+  scope: ReportedUsage['scope'],
+  provider: ProviderUsage | undefined,
+): ReportedUsage {
   const { input, output, cacheRead, cacheWrite, reasoning, total } = written
   const cache = cacheRead + cacheWrite
-  const fullInput = cache > 0 && leavesCacheOut(written, raw) ? input + cache : input
+  const leftOut = provider?.reasoningLeftOut ?? 0
   const reasoningIsExtra = reasoning > output || (reasoning > 0 && total === input + output + reasoning)
   return {
-    input: fullInput,
-    output: reasoningIsExtra ? output + reasoning : output,
+    input: cache > 0 && leavesCacheOut(written, provider) ? input + cache : input,
+    output: output + (leftOut || (reasoningIsExtra ? reasoning : 0)),
     cacheRead,
     cacheWrite,
-    reasoning,
+    reasoning: leftOut || reasoning,
     rawInput: input,
     scope,
   }
 }
 
 /** Whether the numbers prove that input was written without cache; without proof the conventions are believed. */
-function leavesCacheOut(written: Written, raw: RawUsage | undefined): boolean {
+function leavesCacheOut(written: Written, provider: ProviderUsage | undefined): boolean {
   const { input, output, cacheRead, cacheWrite, total, uncachedInput } = written
   const cache = cacheRead + cacheWrite
-  if (raw) return raw.input === undefined || raw.input === input
+  if (provider) return provider.inputLeavesCacheOut
   if (uncachedInput !== undefined) return uncachedInput === input
   return cache > input || total === input + cache + output
 }

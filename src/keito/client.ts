@@ -10,10 +10,13 @@ import type { Expense, ExpenseCreate, ListQuery, StoredRecord, TimeEntry, TimeEn
  * Any Keito client: the shape of the documented `Keito` class of `@keito/sdk`. Methods resolve with the stored
  * record and throw on failure; a thrown value with a numeric `status` is read as that HTTP status.
  *
+ * The client must not repeat requests by itself: give an SDK `maxRetries: 0`, because a repeat after a time-out or a
+ * server error bills twice. Keito has no way to tell a repeat, and its expenses cannot be deleted.
+ *
  * @example
  * ```ts
  * import { Keito } from '@keito/sdk'
- * new KeitoSpanExporter({ client: new Keito() })
+ * new KeitoSpanExporter({ client: new Keito({ apiKey, accountId, maxRetries: 0 }) })
  * ```
  */
 export interface KeitoClient {

@@ -4,7 +4,7 @@
  * @module
  */
 import { oneLine } from '../delivery/one-line.ts'
-import { ambiguous, type Outcome } from '../delivery/outcome.ts'
+import { ambiguous, type Outcome, retryable } from '../delivery/outcome.ts'
 import { outcomeOfError } from '../delivery/outcome-of-error.ts'
 import { ConfigError } from '../errors.ts'
 import { withTracingSuppressed } from '../otel/suppress.ts'
@@ -102,7 +102,7 @@ export class KeitoRestClient implements OutcomeClient {
       const response = await withTracingSuppressed(() => send(`${this.#root}/${path}`, init))
       return this.#presentable(await outcomeOfReply(response))
     } catch (error) {
-      return this.#presentable(outcomeOfError(error))
+      return this.#presentable(isRedirect(error) ? retryable(REDIRECTED) : outcomeOfError(error))
     } finally {
       deadline.clear()
     }
@@ -115,8 +115,8 @@ export class KeitoRestClient implements OutcomeClient {
       Accept: 'application/json',
       'User-Agent': `opentelemetry-exporter-keito/${VERSION}`,
     }
-    // A redirect is handed over as it is, not followed: elsewhere, the key and the body would be in the wrong hands.
-    const init = { method, headers, redirect: 'manual', signal } as const
+    // Followed elsewhere, the key and the body would be in the wrong hands.
+    const init = { method, headers, redirect: 'error', signal } as const
     if (body === undefined) return init
     return { ...init, headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
   }
@@ -126,6 +126,14 @@ export class KeitoRestClient implements OutcomeClient {
     if (outcome.type === 'accepted') return outcome
     return { ...outcome, reason: oneLine(outcome.reason.replaceAll(this.#apiKey, '[API key]')) }
   }
+}
+
+const REDIRECTED = 'a redirect, which is never followed; check baseUrl (KEITO_API_URL)'
+
+/** `fetch` tells a refused redirect by this text only; where it has other words, the outcome is ambiguous, which is safe. */
+function isRedirect(error: unknown): boolean {
+  const cause = error instanceof TypeError ? error.cause : undefined
+  return cause instanceof Error && cause.message === 'unexpected redirect'
 }
 
 function searchOf(query: ListQuery): string {

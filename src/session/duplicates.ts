@@ -6,7 +6,7 @@
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
 import { fillUsage, modelOf, sameFamily } from './merge.ts'
-import { isContainer } from './runs.ts'
+import { isWork } from './runs.ts'
 import { byStart, type Node } from './tree.ts'
 
 /** Some emitters round their times to milliseconds. */
@@ -168,6 +168,6 @@ function ownerOf(calls: readonly PlacedCall[]): SpanFact {
 }
 
 function isInsideWork(node: Node): boolean {
-  for (let at = node.parent; at; at = at.parent) if (at.fact.kind === 'agent' || isContainer(at.fact.kind)) return true
+  for (let at = node.parent; at; at = at.parent) if (isWork(at.fact.kind)) return true
   return false
 }

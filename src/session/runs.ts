@@ -11,9 +11,9 @@ export type RunMembership = ReadonlyMap<Node, Node>
 
 const CONTAINERS: ReadonlySet<FactKind> = new Set(['workflow', 'chain'])
 
-/** Whether a kind of span groups the work of others. */
-export function isContainer(kind: FactKind): boolean {
-  return CONTAINERS.has(kind)
+/** Whether a kind of span stands for somebody's or something's work: an agent or a container. */
+export function isWork(kind: FactKind): boolean {
+  return kind === 'agent' || CONTAINERS.has(kind)
 }
 
 /** Whether model calls on both sides of such a span are different calls. */
@@ -37,7 +37,7 @@ export function runsOf(tree: SessionTree): RunMembership {
     const outer = node.parent && membership.get(node.parent)
     if (outer) membership.set(node, outer)
     else if (node.fact.kind === 'agent') membership.set(node, node)
-    else if (isContainer(node.fact.kind) && hasCall.has(node) && !hasAgent.has(node)) membership.set(node, node)
+    else if (CONTAINERS.has(node.fact.kind) && hasCall.has(node) && !hasAgent.has(node)) membership.set(node, node)
   }
   return membership
 }

@@ -12,7 +12,7 @@ import type { Claim } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
 import { workedIntervals } from './hours.ts'
 import { addUsage, totalOf } from './merge.ts'
-import { runsOf } from './runs.ts'
+import { isWork, runsOf } from './runs.ts'
 import { SESSION_RUN_ID } from './settlement.ts'
 import type { TraceView } from './trace.ts'
 import { byStart, type Node, type SessionTree } from './tree.ts'
@@ -83,7 +83,7 @@ export function statementOf(
       agentName: run ? run.fact.agentName : spans.find((fact) => fact.agentName !== undefined)?.agentName,
       serviceName: first?.serviceName,
       emitter: first?.emitter ?? 'opentelemetry',
-      outcome: (run ? run.fact.failed : worked !== undefined && spans.at(-1)?.failed) ? 'failed' : 'ok',
+      outcome: hasFailed(run, members, worked ? spans : []) ? 'failed' : 'ok',
       startNs: first?.startNs ?? 0n,
       endNs: spans.reduce((end, fact) => (fact.endNs > end ? fact.endNs : end), first?.endNs ?? 0n),
       ...(worked ? { worked } : {}),
@@ -102,7 +102,8 @@ export function statementOf(
       return state(run, workedIntervals(run.fact, facts, rules.hours), [run.fact])
     })
 
-  const bare = runs.length === 0 && rules.bareCalls === 'run' ? topmostCalls(tree.postOrder, twins) : []
+  const isBare = rules.bareCalls === 'run' && !tree.postOrder.some((node) => isWork(node.fact.kind))
+  const bare = isBare ? topmostCalls(tree.postOrder, twins) : []
   if (bare.length > 0) {
     const spans = bare.map((node) => node.fact).sort(byStart)
     statements.push(state(undefined, unionOf(spans), spans))
@@ -111,6 +112,17 @@ export function statementOf(
     statements.push(state(undefined, undefined, spans))
   }
   return statements
+}
+
+/**
+ * R4: a run failed when its own span says so, whatever failed below it. Where nothing can say so, a session of bare
+ * calls or an emitter that never marks its agents, the last model call tells.
+ */
+function hasFailed(run: Node | undefined, members: readonly Node[], bareCalls: readonly SpanFact[]): boolean {
+  if (!run) return bareCalls.at(-1)?.failed ?? false
+  if (run.fact.failed || !run.fact.failsWithLastCall) return run.fact.failed
+  const calls = members.map((node) => node.fact).filter((fact) => fact.kind === 'llm')
+  return calls.sort(byStart).at(-1)?.failed ?? false
 }
 
 /** R3: the model calls that stand for a session without any agent. Orphans are none: their run may be elsewhere. */

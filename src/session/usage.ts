@@ -9,7 +9,7 @@ import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
 import { addUsage, excessUsage, fillUsage, modelOf, sameFamily, totalOf } from './merge.ts'
 import { pollClaims, withoutRepeats } from './repeats.ts'
-import { isContainer } from './runs.ts'
+import { isWork } from './runs.ts'
 import type { Node, SessionTree } from './tree.ts'
 
 /** The claims of a session, and how many times usage was found repeated and left out. */
@@ -115,7 +115,7 @@ class Counter {
   #visitAggregate(node: Node, below: Below, usage: ReportedUsage): void {
     const counted = usage.scope === 'own' ? below.own : below.all
     const missing = [...below.nearMissing, ...below.farMissing]
-    const callsAreHidden = below.ownCalls === 0 && (node.fact.kind === 'agent' || isContainer(node.fact.kind))
+    const callsAreHidden = below.ownCalls === 0 && isWork(node.fact.kind)
     const isEvidence = counted.claims === 0 || missing.length > 0 || callsAreHidden
     const residual = isEvidence ? excessUsage(usage, counted.usage) : NO_USAGE
     if (totalOf(residual) === 0) {

@@ -21,8 +21,6 @@ export interface Log {
    * @param message What was expected, what was found, what to do. No secrets, no span content.
    */
   report(code: KeitoErrorCode, cause: string, message: string): void
-  /** Says something that is no problem, through `diag.debug`. */
-  debug(message: string): void
 }
 
 const WARNINGS: ReadonlySet<KeitoErrorCode> = new Set(['unavailable', 'late', 'unreadable'])
@@ -51,16 +49,13 @@ export function createLog(onError?: (error: KeitoError) => void, now: () => numb
       }
       causes.set(id, { quietUntil: now() + QUIET_MS, left: 0 })
       const text = known && known.left > 0 ? `${message} (${known.left} more like this since the last report)` : message
-      if (WARNINGS.has(code)) logger.warn(text)
-      else logger.error(text)
       try {
+        if (WARNINGS.has(code)) logger.warn(text)
+        else logger.error(text)
         onError?.(new KeitoError(code, text))
       } catch {
-        // The host's callback failed; throwing on would harm the host, and it is the only place to report to.
+        // The host's logger or callback failed. Throwing on would harm the host, and there is nobody left to tell.
       }
-    },
-    debug(message) {
-      logger.debug(message)
     },
   }
 }

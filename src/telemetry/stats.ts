@@ -45,10 +45,7 @@ export interface KeitoStats {
 }
 
 /** The counters of {@link KeitoStats} that only grow. */
-export type Counter = Exclude<
-  keyof KeitoStats,
-  'openSessions' | 'recordsPending' | 'recordsHeld' | 'recordsUnassigned'
->
+export type Counter = Exclude<keyof KeitoStats, 'openSessions' | 'recordsPending' | 'recordsHeld' | 'recordsUnassigned'>
 
 /** The exporter's counters; one object shared by all stages. */
 export type Counters = Record<Counter, number>

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { countOf } from '../../otel/attributes.ts'
-import { type Attributes, type Dialect, type RawUsage, ROLES, type Role } from '../dialect.ts'
+import { type Attributes, type Dialect, type ProviderUsage, ROLES, type Role } from '../dialect.ts'
+import { at, countAt, parseJson } from '../json.ts'
 
 const OPERATIONS: Readonly<Record<string, Role>> = {
   'ai.generateText': ROLES.agent,
@@ -24,9 +24,6 @@ const OPERATIONS: Readonly<Record<string, Role>> = {
   'ai.embedMany.doEmbed': ROLES.embedding,
   'ai.toolCall': ROLES.tool,
 }
-
-/** Longest JSON text that is parsed to find the provider's own numbers. */
-const MAX_JSON = 65_536
 
 /** The Vercel AI SDK. */
 export const aiSdk: Dialect = {
@@ -60,36 +57,25 @@ export const aiSdk: Dialect = {
     agentName: ['ai.telemetry.functionId'],
   },
   failed: (attributes) => attributes['ai.response.finishReason'] === 'error',
-  rawUsage: anthropicUsage,
+  providerUsage: anthropicUsage,
 }
 
 /**
  * Anthropic's own numbers in `ai.response.providerMetadata`. Versions 4 and 5 wrote Anthropic's input count, which
  * leaves cache out, under the same name that includes cache elsewhere; version 4 keeps only the cache counts here.
  */
-function anthropicUsage(attributes: Attributes): RawUsage | undefined {
-  const json = attributes['ai.response.providerMetadata']
-  if (typeof json !== 'string' || json.length > MAX_JSON || !json.includes('"anthropic"')) return undefined
-  const anthropic = field(parse(json), 'anthropic')
+function anthropicUsage(attributes: Attributes, input: number): ProviderUsage | undefined {
+  const text = attributes['ai.response.providerMetadata']
+  if (typeof text !== 'string' || !text.includes('"anthropic"')) return undefined
+  const anthropic = at(parseJson(text), 'anthropic')
   if (anthropic === undefined) return undefined
-  const raw = field(anthropic, 'usage')
+  const rawInput = countAt(anthropic, 'usage', 'input_tokens')
   return {
-    input: countOf(field(raw, 'input_tokens')),
-    cacheRead: countOf(field(raw, 'cache_read_input_tokens') ?? field(anthropic, 'cacheReadInputTokens')) ?? 0,
-    cacheWrite: countOf(field(raw, 'cache_creation_input_tokens') ?? field(anthropic, 'cacheCreationInputTokens')) ?? 0,
+    cacheRead:
+      countAt(anthropic, 'usage', 'cache_read_input_tokens') ?? countAt(anthropic, 'cacheReadInputTokens') ?? 0,
+    cacheWrite:
+      countAt(anthropic, 'usage', 'cache_creation_input_tokens') ?? countAt(anthropic, 'cacheCreationInputTokens') ?? 0,
+    inputLeavesCacheOut: rawInput === undefined || rawInput === input,
+    reasoningLeftOut: 0,
   }
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? Reflect.get(value, name)
-    : undefined
 }

@@ -4,8 +4,10 @@
  * @module
  */
 import type { Dialect } from '../dialect.ts'
+import { adk } from './adk.ts'
 import { aiSdk } from './ai-sdk.ts'
 import { semconv, semconvWithoutOperation } from './semconv.ts'
+import { traceloop } from './traceloop.ts'
 
 /** Every dialect, in order of precedence. A new one is one file and one line here. */
-export const DIALECTS: readonly Dialect[] = [semconv, aiSdk, semconvWithoutOperation]
+export const DIALECTS: readonly Dialect[] = [semconv, traceloop, aiSdk, adk, semconvWithoutOperation]
