@@ -95,6 +95,12 @@ export class KeitoSpanExporter {
 
   #take(spans: readonly SpanLike[]): ExportResultLike {
     if (this.#isClosed) return { code: 1, error: new KeitoError('closed', 'KeitoSpanExporter has been shut down') }
+    if (!Array.isArray(spans)) {
+      return {
+        code: 1,
+        error: new KeitoError('unreadable', `export expects an array of spans, but got ${typeof spans}`),
+      }
+    }
     this.#pipeline.take(spans)
     // Some processors hand over their last spans after they have asked for the shutdown.
     if (this.#shutdown) this.#pipeline.settle('all')

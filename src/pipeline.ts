@@ -6,18 +6,14 @@
 import { bill } from './billing/bill.ts'
 import type { KeitoRecord } from './billing/record.ts'
 import { CarryBook } from './billing/rounding.ts'
-import { memoryOutbox } from './delivery/memory-outbox.ts'
+import { connect, outboxOf } from './connect.ts'
 import type { Outbox, Unassigned } from './delivery/outbox.ts'
 import { Sender } from './delivery/sender.ts'
 import { readHints } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
-import type { OutcomeClient } from './keito/client.ts'
-import { dryRunClient } from './keito/dry-run-client.ts'
-import { KeitoRestClient } from './keito/rest-client.ts'
-import { outcomesOf } from './keito/sdk-adapter.ts'
 import type { KeitoExporterOptions, Settings } from './options.ts'
-import { hasRemoteParent, parentSpanIdOf, type SpanLike, scopeNameOf } from './otel/span.ts'
-import { callable, type Env, fromEnv, isDryRun, processEnv, resolveOptions } from './resolve-options.ts'
+import { hasRemoteParent, isId, parentSpanIdOf, type SpanLike, scopeNameOf } from './otel/span.ts'
+import { callable, processEnv, resolveOptions } from './resolve-options.ts'
 import type { Settlement } from './session/settlement.ts'
 import { SessionStore, type SettleScope } from './session/store.ts'
 import { createLog, type Log } from './telemetry/log.ts'
@@ -44,17 +40,9 @@ export class Pipeline {
       { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' },
       this.#counters,
     )
-    this.#outbox = options.outbox ?? memoryOutbox()
-    const onRecord = callable(options.onRecord, 'onRecord')
-    const dryRun = isDryRun(options, env)
-    this.#sender = new Sender({
-      client: dryRun ? dryRunClient() : clientOf(options, this.#settings, env),
-      outbox: this.#outbox,
-      settings: dryRun ? { ...this.#settings.delivery, requestsPerMinute: 1_000_000 } : this.#settings.delivery,
-      counters: this.#counters,
-      log: this.#log,
-      onRecord: dryRun && onRecord ? (event) => onRecord({ ...event, status: 'printed' }) : onRecord,
-    })
+    this.#outbox = outboxOf(options.outbox)
+    const connection = connect(options, this.#settings, env)
+    this.#sender = new Sender({ ...connection, outbox: this.#outbox, counters: this.#counters, log: this.#log })
   }
 
   /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */
@@ -68,13 +56,13 @@ export class Pipeline {
         this.#countUnreadable()
       }
     }
-    this.#bill(this.#store.relieve())
+    this.#bill(() => this.#store.relieve())
     this.#schedule()
   }
 
   /** Settles sessions and starts to send what they come to. */
   settle(scope: SettleScope): void {
-    this.#bill(this.#store.settle(scope, performance.now()))
+    this.#bill(() => this.#store.settle(scope, performance.now()))
     this.#schedule()
   }
 
@@ -114,19 +102,28 @@ export class Pipeline {
   }
 
   #takeOne(span: SpanLike, nowMs: number): void {
+    const { traceId, spanId } = span.spanContext()
+    const { attributes } = span
+    if (!isId(traceId) || !isId(spanId)) {
+      this.#countUnreadable()
+      return
+    }
     const isIgnored = this.#settings.ignoreScopes.size > 0 && this.#settings.ignoreScopes.has(scopeNameOf(span))
     const reading = isIgnored ? undefined : readFact(span)
+    const hints = isIgnored ? undefined : readHints(attributes)
+    const parentId = hasRemoteParent(span) ? undefined : parentSpanIdOf(span)
+
+    // A span without usable times is not billed, but it still stands between others in the tree.
+    const fact = reading === 'unreadable' ? undefined : reading
     if (reading === 'unreadable') this.#countUnreadable()
     else if (reading) this.#counters.spansRead++
     else this.#counters.spansIgnored++
-
-    const fact = reading === 'unreadable' ? undefined : reading?.fact
-    const hints = isIgnored ? undefined : readHints(span.attributes)
-    if (reading && reading !== 'unreadable') this.#counters.valuesRefused += reading.refused
+    if (fact) this.#counters.valuesRefused += fact.refused
     if (hints) this.#counters.valuesRefused += hints.refused
-    const { traceId, spanId } = span.spanContext()
-    const parentId = hasRemoteParent(span) ? undefined : parentSpanIdOf(span)
-    if (this.#store.add(traceId, spanId, parentId, fact, hints?.hints, nowMs)) return
+    if (!this.#store.add(traceId, spanId, parentId, fact?.fact, hints?.hints, nowMs)) this.#countLate(traceId)
+  }
+
+  #countLate(traceId: string): void {
     this.#counters.spansLate++
     this.#log.report(
       'late',
@@ -145,23 +142,35 @@ export class Pipeline {
     )
   }
 
-  #bill(settlements: readonly Settlement[]): void {
-    for (const settlement of settlements) {
+  /** Bills what is due. A timer may be the caller, and what is thrown there would end the host's process. */
+  #bill(due: () => readonly Settlement[]): void {
+    try {
+      const settlements = due()
+      for (const settlement of settlements) this.#billOne(settlement)
+      if (settlements.length > 0) this.#sender.wake()
+    } catch (error) {
+      this.#countDropped('the sessions that were due', `settling them failed with ${nameOf(error)}`)
+    }
+  }
+
+  #billOne(settlement: Settlement): void {
+    try {
       const { records, unassigned, failure } = bill(settlement, this.#settings, this.#carry)
       this.#keep(records)
       for (const item of unassigned) this.#keepUnassigned(item, failure)
+    } catch (error) {
+      this.#countDropped(`a run of trace ${settlement.sessionId}`, `billing it failed with ${nameOf(error)}`)
     }
-    if (settlements.length > 0) this.#sender.wake()
   }
 
   #keep(records: readonly KeitoRecord[]): void {
     this.#counters.recordsMade += records.length
-    for (const record of this.#outbox.add(records)) this.#countDropped(record.key)
+    for (const record of this.#outbox.add(records)) this.#countDropped(record.key, OUTBOX_FULL)
   }
 
   #keepUnassigned(item: Unassigned, failure: string | undefined): void {
     const { settlement, missing } = item
-    if (!this.#outbox.keepUnassigned(item)) this.#countDropped(`${settlement.sessionId}:${settlement.runId}`)
+    if (!this.#outbox.keepUnassigned(item)) this.#countDropped(`a run of trace ${settlement.sessionId}`, OUTBOX_FULL)
     const found = failure ?? `no usable ${missing.map((name) => SOURCES[name]).join(', no ')} is known`
     this.#log.report(
       'unassigned',
@@ -170,9 +179,9 @@ export class Pipeline {
     )
   }
 
-  #countDropped(what: string): void {
+  #countDropped(what: string, why: string): void {
     this.#counters.recordsDropped++
-    this.#log.report('dropped', 'outbox', `The outbox is full, so ${what} could not be kept and will not be billed.`)
+    this.#log.report('dropped', why, `Not kept, and so not billed: ${what}, because ${why}.`)
   }
 
   /** Looks for complete sessions from time to time, as long as any is remembered, without keeping the process alive. */
@@ -191,6 +200,8 @@ export class Pipeline {
 const MIN_TICK_MS = 50
 const MAX_TICK_MS = 1000
 
+const OUTBOX_FULL = 'the outbox is full'
+
 /** Where each id may come from. */
 const SOURCES: Readonly<Record<Unassigned['missing'][number], string>> = {
   projectId: 'project (option projectId, KEITO_PROJECT_ID, span attribute keito.project_id)',
@@ -199,12 +210,6 @@ const SOURCES: Readonly<Record<Unassigned['missing'][number], string>> = {
     'expense category (option expenseCategoryId, KEITO_EXPENSE_CATEGORY_ID, span attribute keito.expense_category_id)',
 }
 
-function clientOf(options: KeitoExporterOptions, settings: Settings, env: Env): OutcomeClient {
-  if (options.client !== undefined) return outcomesOf(options.client)
-  return new KeitoRestClient({
-    apiKey: fromEnv(options.apiKey, env, 'KEITO_API_KEY') ?? '',
-    accountId: fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '',
-    baseUrl: fromEnv(options.baseUrl, env, 'KEITO_API_URL'),
-    timeoutMs: settings.delivery.timeoutMs,
-  })
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
 }

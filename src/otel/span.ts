@@ -54,10 +54,18 @@ export const STATUS_ERROR = 2
 /** Status code of a span that was marked as fine by hand. */
 export const STATUS_OK = 1
 
+/** Longest id that is believed, in UTF-16 code units; those of the W3C have 32 and 16. */
+const MAX_ID = 64
+
+/** Whether a value can identify a trace or a span. */
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_ID
+}
+
 /** The span id of the parent, wherever that parent lives; undefined for the root of a trace. */
 export function parentSpanIdOf(span: SpanLike): string | undefined {
   const parent = span.parentSpanContext ? span.parentSpanContext.spanId : span.parentSpanId
-  return typeof parent === 'string' && parent !== '' ? parent : undefined
+  return isId(parent) ? parent : undefined
 }
 
 /** Whether the span's parent is known to live in another process. OTel JS 1.x cannot tell: then it is false. */

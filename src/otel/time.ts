@@ -6,7 +6,6 @@
 import type { SpanLike } from './span.ts'
 
 const NS_PER_SECOND = 1_000_000_000n
-const NS_PER_MS = 1_000_000n
 /** 2000-01-01. A clock before that was never set. */
 const EARLIEST_SECONDS = 946_684_800
 /** 2286-11-20: ten digits of seconds. */
@@ -44,16 +43,6 @@ export function intervalOf(span: SpanLike): (Interval & { readonly sound: boolea
   }
   const known = start ?? end
   return known === undefined ? undefined : { startNs: known, endNs: known, sound: false }
-}
-
-/** Nanoseconds as milliseconds, with the fraction: for durations, not for absolute times. */
-export function nsToMs(ns: bigint): number {
-  return Number(ns) / 1e6
-}
-
-/** A point in time as a `Date`, to the millisecond. */
-export function nsToDate(ns: bigint): Date {
-  return new Date(Number(ns / NS_PER_MS))
 }
 
 /** The intervals' union, sorted and without overlaps. */

@@ -79,10 +79,7 @@ export function aSender(
     }
   }
   const client: OutcomeClient = { answers: 'outcomes', timeEntries: { create }, expenses: { create } }
-  const log: Log = {
-    report: (code, cause, message) => reports.push({ code, cause, message }),
-    debug: () => undefined,
-  }
+  const log: Log = { report: (code, cause, message) => reports.push({ code, cause, message }) }
   const outbox: Outbox = parts.outbox ?? memoryOutbox()
   const counters = createCounters()
   const sender = new Sender({
