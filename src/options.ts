@@ -93,7 +93,7 @@ export interface SettleOptions {
 export interface DeliveryOptions {
   /** Requests under way at once. @default 4 */
   readonly concurrency?: number
-  /** Requests within any 60 seconds; Keito allows 60 (free) to 300 (pro). @default 300 */
+  /** Requests within any 60 seconds; Keito allows 60 (free) to 300 (pro). `Infinity` for no limit. @default 300 */
   readonly requestsPerMinute?: number
   /** Deadline of one request, its body included, in milliseconds. @default 10000 */
   readonly timeoutMs?: number

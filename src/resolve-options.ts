@@ -66,8 +66,13 @@ export function resolveOptions(options: KeitoExporterOptions, env: Env): Setting
       maxOpenSpans: integer(settle?.maxOpenSpans ?? 100_000, 'settle.maxOpenSpans', 1),
     }),
     delivery: freeze({
-      concurrency: integer(delivery?.concurrency ?? 4, 'delivery.concurrency', 1, 100),
-      requestsPerMinute: integer(delivery?.requestsPerMinute ?? 300, 'delivery.requestsPerMinute', 1, 1_000_000),
+      concurrency: integer(delivery?.concurrency ?? 4, 'delivery.concurrency', 1),
+      requestsPerMinute: number(
+        delivery?.requestsPerMinute ?? 300,
+        'delivery.requestsPerMinute',
+        1,
+        Number.POSITIVE_INFINITY,
+      ),
       timeoutMs: number(delivery?.timeoutMs ?? 10_000, 'delivery.timeoutMs', 1, MAX_TIMER_MS),
       maxBackoffMs: number(delivery?.maxBackoffMs ?? 60_000, 'delivery.maxBackoffMs', 1, MAX_TIMER_MS),
       flushTimeoutMs: number(delivery?.flushTimeoutMs ?? 25_000, 'delivery.flushTimeoutMs', 0, MAX_TIMER_MS),

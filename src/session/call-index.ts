@@ -6,56 +6,82 @@
 import type { SpanFact } from '../genai/fact.ts'
 import { familiesOf } from './merge.ts'
 
+/** Some emitters round their times to milliseconds; the comparison itself is stricter. */
+const SLACK_NS = 5_000_000n
+
 /**
- * Calls by what twins must share: the response id, or model family and input tokens. Within a key they are grouped by
- * scope, and only other scopes are looked at, so an application with one instrumentation never compares anything.
+ * Calls by what twins must share: the response id, or model family and input tokens. Twins in different traces exist
+ * only where one of them has no parent, so a call with a parent looks at its own trace and at those without. As long as
+ * one instrumentation is all there is, nothing is indexed at all.
  */
 export class CallIndex {
-  readonly #byKey = new Map<string, Map<string, Set<SpanFact>>>()
+  readonly #facts = new Set<SpanFact>()
+  readonly #byKey = new Map<string, Set<SpanFact>>()
+  readonly #scopes = new Set<string>()
 
   add(fact: SpanFact): void {
-    for (const key of keysOf(fact)) {
-      const scopes = this.#byKey.get(key) ?? new Map<string, Set<SpanFact>>()
-      const facts = scopes.get(fact.scope) ?? new Set<SpanFact>()
-      this.#byKey.set(key, scopes.set(fact.scope, facts.add(fact)))
-    }
+    this.#facts.add(fact)
+    const scopesBefore = this.#scopes.size
+    this.#scopes.add(fact.scope)
+    if (this.#scopes.size < 2) return
+    for (const one of scopesBefore === 1 ? this.#facts : [fact]) this.#index(one)
   }
 
   remove(fact: SpanFact): void {
-    for (const key of keysOf(fact)) {
-      const scopes = this.#byKey.get(key)
-      const facts = scopes?.get(fact.scope)
+    this.#facts.delete(fact)
+    for (const key of placesOf(fact)) {
+      const facts = this.#byKey.get(key)
       facts?.delete(fact)
-      if (facts?.size === 0) scopes?.delete(fact.scope)
-      if (scopes?.size === 0) this.#byKey.delete(key)
+      if (facts?.size === 0) this.#byKey.delete(key)
     }
   }
 
   /** All calls that are linked to the given ones by a shared key, over any number of scopes; without single calls. */
   related(facts: Iterable<SpanFact>): ReadonlySet<SpanFact> {
     const found = new Set<SpanFact>()
+    if (this.#scopes.size < 2) return found
     const queue = [...facts]
     for (let fact = queue.pop(); fact; fact = queue.pop()) {
-      for (const key of keysOf(fact)) {
-        for (const [scope, others] of this.#byKey.get(key) ?? []) {
-          if (scope === fact.scope) continue
+      for (const key of searchesOf(fact)) {
+        for (const other of this.#byKey.get(key) ?? []) {
+          if (other.scope === fact.scope || !overlap(fact, other)) continue
           found.add(fact)
-          for (const other of others) {
-            if (found.has(other) || !overlap(fact, other)) continue
-            found.add(other)
-            queue.push(other)
-          }
+          if (found.has(other)) continue
+          found.add(other)
+          queue.push(other)
         }
       }
     }
     return found
   }
+
+  #index(fact: SpanFact): void {
+    for (const key of placesOf(fact)) {
+      const facts = this.#byKey.get(key)
+      if (facts) facts.add(fact)
+      else this.#byKey.set(key, new Set([fact]))
+    }
+  }
 }
 
-/** Twins lie inside each other, so they overlap; a few milliseconds are left for rounded times. */
 function overlap(a: SpanFact, b: SpanFact): boolean {
-  const slack = 5_000_000n
-  return a.startNs <= b.endNs + slack && b.startNs <= a.endNs + slack
+  return a.startNs <= b.endNs + SLACK_NS && b.startNs <= a.endNs + SLACK_NS
+}
+
+/** Where a call is found: by calls of its own trace, by calls without a parent, and, without one itself, by all. */
+function placesOf(fact: SpanFact): readonly string[] {
+  return keysOf(fact).flatMap((key) =>
+    fact.parentSpanId === undefined
+      ? [`${fact.traceId} ${key}`, `any ${key}`, `parentless ${key}`]
+      : [`${fact.traceId} ${key}`, `any ${key}`],
+  )
+}
+
+/** Where a call looks for others. */
+function searchesOf(fact: SpanFact): readonly string[] {
+  return keysOf(fact).flatMap((key) =>
+    fact.parentSpanId === undefined ? [`any ${key}`] : [`${fact.traceId} ${key}`, `parentless ${key}`],
+  )
 }
 
 function keysOf(fact: SpanFact): readonly string[] {

@@ -66,32 +66,44 @@ export class TwinBook implements TwinView {
   }
 
   /**
-   * Finds out which calls are the same. Calls that were matched earlier stay so; new ones may join them.
+   * Finds out which calls are the same. What was decided earlier stands: a call that was settled without a twin owns
+   * its tokens, and new records may only join it.
    *
    * @param calls All calls that may be twins of each other, in any order.
-   * @param isDue Whether a call has to be decided now; calls that nobody asks about yet are left open.
+   * @param due The calls that have to be decided now; others are left open where nobody asks about them yet.
    */
-  match(calls: readonly PlacedCall[], isDue: (fact: SpanFact) => boolean): void {
+  match(calls: readonly PlacedCall[], due: ReadonlySet<SpanFact>): void {
     const drafts = new Map<SpanFact, TwinCluster>()
+    const clusterOf = (fact: SpanFact): TwinCluster =>
+      this.#clusters.get(fact) ?? drafts.get(fact) ?? { owner: fact, members: [fact] }
     for (const { a, b } of pairsOf(calls)) {
-      const known = [a, b].map(({ node: { fact } }) => this.#clusters.get(fact) ?? drafts.get(fact))
-      const cluster = known[0] ?? known[1] ?? { owner: a.node.fact, members: [] }
-      if (known[0] && known[1]) continue
-      const joining = [a.node.fact, b.node.fact].filter((fact) => !cluster.members.includes(fact))
-      if (joining.some((fact) => cluster.members.some((member) => member.scope === fact.scope))) continue
-      for (const fact of joining) {
-        cluster.members.push(fact)
-        drafts.set(fact, cluster)
-      }
+      const [one, two] = [clusterOf(a.node.fact), clusterOf(b.node.fact)]
+      if (one === two || shareScope(one, two)) continue
+      if (this.#isDecided(one) && this.#isDecided(two)) continue
+      const [cluster, joining] = this.#isDecided(two) ? [two, one] : [one, two]
+      cluster.members.push(...joining.members)
+      for (const member of cluster.members) drafts.set(member, cluster)
     }
     const places = new Map(calls.map((call) => [call.node.fact, call]))
-    for (const [fact, cluster] of drafts) {
-      const isDecided = cluster.members.some((member) => this.#clusters.has(member))
-      if (!isDecided && !cluster.members.some(isDue)) continue
-      if (!isDecided) cluster.owner = ownerOf(cluster.members.flatMap((member) => places.get(member) ?? []))
-      this.#clusters.set(fact, cluster)
+    const decided: [SpanFact, TwinCluster][] = []
+    for (const cluster of new Set(drafts.values())) {
+      const isOpen = !this.#isDecided(cluster)
+      if (isOpen && !cluster.members.some((fact) => due.has(fact))) continue
+      if (isOpen) cluster.owner = ownerOf(cluster.members.flatMap((member) => places.get(member) ?? []))
+      for (const member of cluster.members) decided.push([member, cluster])
     }
+    for (const [fact, cluster] of decided) this.#clusters.set(fact, cluster)
+    for (const fact of due) if (fact.usage && !this.#clusters.has(fact)) this.#clusters.set(fact, clusterOf(fact))
   }
+
+  #isDecided(cluster: TwinCluster): boolean {
+    return cluster.members.some((member) => this.#clusters.has(member))
+  }
+}
+
+/** Whether two clusters hold records of one scope: an instrumentation records a call once, so they are two calls. */
+function shareScope(one: TwinCluster, two: TwinCluster): boolean {
+  return one.members.some((a) => two.members.some((b) => a.scope === b.scope))
 }
 
 /** All pairs of records that can be one call, the best match first. */

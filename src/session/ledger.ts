@@ -56,7 +56,7 @@ export function settle(
   const time = new Map(ledger.time)
   const models = new Map(ledger.models)
   const credits = creditsOf(statements, ledger)
-  const runIds = new Set(statements.map((statement) => statement.runId))
+  const runIds = new Set(statements.flatMap(({ runId, worked }) => (worked ? [runId] : [])))
 
   const settlements: Settlement[] = []
   for (const statement of statements) {
@@ -96,14 +96,14 @@ export function settle(
 
 /**
  * The time of a run that was not billed yet: without what it was billed for before, and without what was billed for
- * agents that were taken for runs until this one arrived above them.
+ * spans that were taken for runs until more was known: agents below it, containers around it, the session itself.
  */
 function timeDue(statement: RunStatement, ledger: Ledger, runIds: ReadonlySet<string>): RunTime | undefined {
-  const { worked, runId, contains } = statement
+  const { worked, runId, contains, liesIn } = statement
   if (!worked) return undefined
   const before = ledger.time.get(runId)
   const billed = [...ledger.time]
-    .filter(([id]) => id === runId || (!runIds.has(id) && contains.has(id)))
+    .filter(([id]) => id === runId || (!runIds.has(id) && (contains.has(id) || liesIn.has(id))))
     .flatMap(([, { intervals }]) => intervals)
   const durationNs = lengthOf([...worked, ...billed]) - lengthOf(billed)
   if (before && durationNs === 0n) return undefined

@@ -4,7 +4,8 @@
  * @module
  */
 import type { FactKind } from '../genai/fact.ts'
-import type { Node, SessionTree } from './tree.ts'
+import { beganDuring } from './adrift.ts'
+import { byStart, type Node, type SessionTree } from './tree.ts'
 
 /** Every node with the run it lies in; nodes in no run are not in the map. */
 export type RunMembership = ReadonlyMap<Node, Node>
@@ -24,6 +25,9 @@ export function isBoundary(kind: FactKind): boolean {
 /**
  * Finds the runs of a session and what lies in them. A run is an agent span without an agent above it at any depth;
  * a workflow or chain is one only if it holds model calls and no agents, and then the outermost such.
+ *
+ * What is above an agent that is adrift is not known. If it began while a run was at work whose place is known, it is
+ * taken to be in that run: its minutes are billed once, and if it turns out to be a run, as an addition.
  */
 export function runsOf(tree: SessionTree): RunMembership {
   const hasAgent = new Set<Node>()
@@ -32,12 +36,26 @@ export function runsOf(tree: SessionTree): RunMembership {
     if (node.fact.kind === 'agent' || node.children.some((child) => hasAgent.has(child))) hasAgent.add(node)
     if (node.fact.kind === 'llm' || node.children.some((child) => hasCall.has(child))) hasCall.add(node)
   }
+  const agentsAdrift = tree.roots.filter((root) => !root.rooted && hasAgent.has(root))
+  const isRun = (node: Node): boolean => {
+    if (node.fact.kind === 'agent') return true
+    if (!CONTAINERS.has(node.fact.kind) || !hasCall.has(node) || hasAgent.has(node)) return false
+    return !node.rooted || !agentsAdrift.some((root) => beganDuring(root, node))
+  }
   const membership = new Map<Node, Node>()
   for (const node of tree.postOrder.toReversed()) {
     const outer = node.parent && membership.get(node.parent)
     if (outer) membership.set(node, outer)
-    else if (node.fact.kind === 'agent') membership.set(node, node)
-    else if (CONTAINERS.has(node.fact.kind) && hasCall.has(node) && !hasAgent.has(node)) membership.set(node, node)
+    else if (isRun(node)) membership.set(node, node)
   }
-  return membership
+  return takenIn(membership)
+}
+
+/** Puts runs adrift into the run that was at work when they began; of several, the one that had begun last. */
+function takenIn(membership: ReadonlyMap<Node, Node>): RunMembership {
+  const runs = [...new Set(membership.values())].sort((a, b) => byStart(a.fact, b.fact))
+  if (runs.every((run) => run.rooted)) return membership
+  const hostOf = (run: Node) => runs.findLast((host) => host.rooted && beganDuring(run, host)) ?? run
+  const hosts = new Map(runs.map((run) => [run, run.rooted ? run : hostOf(run)]))
+  return new Map([...membership].map(([node, run]) => [node, hosts.get(run) ?? run]))
 }

@@ -30,6 +30,8 @@ export interface RunStatement {
   readonly runId: string
   /** Span ids of everything of interest within it. */
   readonly contains: ReadonlySet<string>
+  /** Span ids of the containers around it, and `session`: what may have been taken for the run before it was known. */
+  readonly liesIn: ReadonlySet<string>
   readonly agentName: string | undefined
   readonly serviceName: string | undefined
   readonly emitter: string
@@ -80,6 +82,7 @@ export function statementOf(
     return {
       runId: run?.fact.spanId ?? SESSION_RUN_ID,
       contains: new Set(members.map((node) => node.fact.spanId)),
+      liesIn: new Set([SESSION_RUN_ID, ...idsAbove(run)]),
       agentName: run ? run.fact.agentName : spans.find((fact) => fact.agentName !== undefined)?.agentName,
       serviceName: first?.serviceName,
       emitter: first?.emitter ?? 'opentelemetry',
@@ -112,6 +115,12 @@ export function statementOf(
     statements.push(state(undefined, undefined, spans))
   }
   return statements
+}
+
+function idsAbove(node: Node | undefined): readonly string[] {
+  const ids: string[] = []
+  for (let at = node?.parent; at; at = at.parent) ids.push(at.fact.spanId)
+  return ids
 }
 
 /**

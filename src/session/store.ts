@@ -158,7 +158,6 @@ export class SessionStore {
     const due = new Set<SpanFact>()
     for (const session of sessions) for (const fact of session.facts.values()) if (isCall(fact)) due.add(fact)
     const related = this.#calls.related(due)
-    if (related.size === 0) return
     const calls: PlacedCall[] = []
     for (const traceId of new Set([...related].map((fact) => fact.traceId))) {
       const session = this.#open.get(traceId) ?? this.#settled.get(traceId)
@@ -167,7 +166,7 @@ export class SessionStore {
       const runOf = runsOf(tree)
       for (const node of tree.postOrder) if (related.has(node.fact)) calls.push({ node, run: runOf.get(node) })
     }
-    this.#twins.match(calls, (fact) => due.has(fact))
+    this.#twins.match(calls, due)
   }
 
   #forgetOld(nowMs: number): void {

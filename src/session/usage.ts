@@ -4,6 +4,7 @@
  * @module
  */
 import { NO_USAGE, type ReportedUsage, type Usage } from '../genai/fact.ts'
+import { Adrift } from './adrift.ts'
 import { type Below, emptyBelow, grow, leave, mergeBelow } from './below.ts'
 import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
@@ -27,19 +28,39 @@ export interface Counting {
 export function countUsage(tree: SessionTree, twins: TwinView): Counting {
   const counter = new Counter(twins)
   const below = new Map<Node, Below>()
-  for (const node of tree.postOrder) {
+  for (const node of adriftFirst(tree)) {
     const merged = mergeBelow(node.children.map((child) => below.get(child) ?? emptyBelow()))
     for (const child of node.children) below.delete(child)
     counter.visit(node, merged)
-    below.set(node, leave(node, merged))
+    const left = leave(node, merged)
+    below.set(node, left)
+    if (!node.parent && !node.rooted) counter.adrift.add(node, left)
   }
-  const calls = withoutRepeats(counter.claims)
+  const calls = withoutRepeats(counter.claims.toSorted((a, b) => Number(b.node.rooted) - Number(a.node.rooted)))
   const claims = [...calls, ...pollClaims(tree, calls)]
   return { claims, suppressed: counter.suppressed + counter.claims.length - calls.length }
 }
 
+/**
+ * Every node after all nodes below it, and after those that may lie below it: trees without their top come first, the
+ * latest first.
+ */
+function adriftFirst(tree: SessionTree): readonly Node[] {
+  const rooted = tree.postOrder.filter((node) => node.rooted)
+  if (rooted.length === tree.postOrder.length) return rooted
+  const latestFirst: Node[] = []
+  const members: Node[] = []
+  for (const node of tree.postOrder) {
+    if (node.rooted) continue
+    members.push(node)
+    if (!node.parent) latestFirst.unshift(...members.splice(0))
+  }
+  return [...latestFirst, ...rooted]
+}
+
 class Counter {
   readonly claims: Claim[] = []
+  readonly adrift = new Adrift()
   suppressed = 0
   readonly #twins: TwinView
 
@@ -72,6 +93,10 @@ class Counter {
       if (below.near.length === 0 && !node.fact.failed) below.nearMissing.push(node)
     } else if (below.near.length > 0 && isSameCall(node, usage, below.near)) {
       this.#visitWrapper(node, below, usage)
+    } else if (this.adrift.repeats(node, 'llm')) {
+      this.suppressed++
+      below.ownCalls++
+      below.nearMissing = []
     } else {
       below.near.push(this.#claim(below, node, this.#twins.modelOf(node.fact), 'llm', usage, usage.rawInput))
       below.ownCalls++
@@ -102,7 +127,7 @@ class Counter {
   /** L5: embeddings are covered by embeddings only. */
   #visitEmbedding(node: Node, below: Below, usage: ReportedUsage | undefined): void {
     if (!usage) return
-    if (below.embeddings.length > 0) {
+    if (below.embeddings.length > 0 || this.adrift.repeats(node, 'embedding')) {
       this.suppressed++
       return
     }
@@ -113,7 +138,9 @@ class Counter {
 
   /** L4: usage on any other span is a lower bound of what lies below it, never an addition. */
   #visitAggregate(node: Node, below: Below, usage: ReportedUsage): void {
-    const counted = usage.scope === 'own' ? below.own : below.all
+    const counted = { ...(usage.scope === 'own' ? below.own : below.all) }
+    const adrift = this.adrift.countedWithin(node)
+    grow(counted, adrift.usage, adrift.claims)
     const missing = [...below.nearMissing, ...below.farMissing]
     const callsAreHidden = below.ownCalls === 0 && isWork(node.fact.kind)
     const isEvidence = counted.claims === 0 || missing.length > 0 || callsAreHidden

@@ -1,0 +1,53 @@
+/**
+ * Spans adrift: the span above them has not arrived, so nobody knows under what they belong. Until it comes they are
+ * taken to belong to what was at work when they began, so that a sum found there does not bill them a second time.
+ *
+ * @module
+ */
+import { NO_USAGE } from '../genai/fact.ts'
+import { type Below, type Counted, grow } from './below.ts'
+import type { Claim } from './claim.ts'
+import { isWork } from './runs.ts'
+import type { Node } from './tree.ts'
+
+/** Whether a span began while another one was at work, by their clocks. */
+export function beganDuring(node: Node, host: Node): boolean {
+  return node.fact.startNs >= host.fact.startNs && node.fact.startNs <= host.fact.endNs
+}
+
+/** The spans of a session that are adrift, with what was counted at and below them. */
+export class Adrift {
+  readonly #tops: { readonly node: Node; readonly below: Below }[] = []
+
+  add(node: Node, below: Below): void {
+    this.#tops.push({ node, below })
+  }
+
+  /**
+   * Tokens that may lie below a span although no link says so. An agent adrift is taken for a run of its own unless
+   * the other span is surely in its place: its sum is no repeat of the other's.
+   */
+  countedWithin(host: Node): Counted {
+    const counted: Counted = { claims: 0, usage: NO_USAGE }
+    for (const { node, below } of this.#tops) {
+      const mayLieBelow = host.rooted || !isWork(node.fact.kind)
+      if (mayLieBelow && beganDuring(node, host)) grow(counted, below.all.usage, below.all.claims)
+    }
+    return counted
+  }
+
+  /** Whether a call adrift is the same as this one: the same reply, or nothing that tells them apart. */
+  repeats(call: Node, source: Claim['source']): boolean {
+    if (!call.rooted) return false
+    return this.#tops.some(({ node, below }) => {
+      const claims = source === 'llm' ? below.near : below.embeddings
+      return beganDuring(node, call) && claims.some((claim) => isSameReply(claim, call))
+    })
+  }
+}
+
+function isSameReply(claim: Claim, call: Node): boolean {
+  const { responseId, usage } = call.fact
+  if (claim.responseId !== undefined && responseId !== undefined) return claim.responseId === responseId
+  return usage !== undefined && claim.usage.input === usage.input && claim.usage.output === usage.output
+}
