@@ -8,16 +8,22 @@ import type { Attribution } from '../genai/hints.ts'
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts'
 import type { TraceView } from './trace.ts'
 
-/** The mutable state of one session. */
+const NO_FACTS: ReadonlyMap<string, SpanFact> = new Map()
+const NO_HINTS: ReadonlyMap<string, Attribution> = new Map()
+
+/** The mutable state of one session. Most traces of a host hold nothing for us, so what they do not need is not made. */
 export class Session implements TraceView {
   readonly traceId: string
   readonly parents = new Map<string, string | undefined>()
-  readonly facts = new Map<string, SpanFact>()
-  readonly hints = new Map<string, Attribution>()
+  #facts: Map<string, SpanFact> | undefined
+  #hints: Map<string, Attribution> | undefined
   ledger: Ledger = EMPTY_LEDGER
+  /** Repeated usage that was left out, as of the last settlement. */
+  suppressed = 0
   /** When the last span arrived, in milliseconds of the store's clock. */
   lastArrivalMs: number
-  readonly #missing = new Set<string>()
+  /** Parents that spans name and that have not arrived. */
+  #missing: Set<string> | undefined
   #rootHasArrived = false
 
   constructor(traceId: string, nowMs: number) {
@@ -40,12 +46,20 @@ export class Session implements TraceView {
     if (this.parents.has(spanId)) return false
     this.lastArrivalMs = nowMs
     this.parents.set(spanId, localParentId)
-    this.#missing.delete(spanId)
+    this.#missing?.delete(spanId)
     if (localParentId === undefined) this.#rootHasArrived = true
-    else if (!this.parents.has(localParentId)) this.#missing.add(localParentId)
-    if (fact) this.facts.set(spanId, fact)
-    if (hints) this.hints.set(spanId, hints)
+    else if (!this.parents.has(localParentId)) (this.#missing ??= new Set()).add(localParentId)
+    if (fact) (this.#facts ??= new Map()).set(spanId, fact)
+    if (hints) (this.#hints ??= new Map()).set(spanId, hints)
     return true
+  }
+
+  get facts(): ReadonlyMap<string, SpanFact> {
+    return this.#facts ?? NO_FACTS
+  }
+
+  get hints(): ReadonlyMap<string, Attribution> {
+    return this.#hints ?? NO_HINTS
   }
 
   /** Whether its local root has arrived: a span without a parent, or with one in another process. */
@@ -55,7 +69,7 @@ export class Session implements TraceView {
 
   /** Whether its local root has arrived and no span that has arrived is missing its parent. */
   get isWhole(): boolean {
-    return this.#rootHasArrived && this.#missing.size === 0
+    return this.#rootHasArrived && (this.#missing?.size ?? 0) === 0
   }
 
   /** Spans remembered of it. */

@@ -124,11 +124,11 @@ function idsAbove(node: Node | undefined): readonly string[] {
 }
 
 /**
- * R4: a run failed when its own span says so, whatever failed below it. Where nothing can say so, a session of bare
- * calls or an emitter that never marks its agents, the last model call tells.
+ * R4: a run failed when its own span says so, whatever failed below it. Where nothing can say so, the model calls tell:
+ * the last one for an emitter that never marks its agents, all of them for a session of bare calls.
  */
 function hasFailed(run: Node | undefined, members: readonly Node[], bareCalls: readonly SpanFact[]): boolean {
-  if (!run) return bareCalls.at(-1)?.failed ?? false
+  if (!run) return bareCalls.length > 0 && bareCalls.every((call) => call.failed)
   if (run.fact.failed || !run.fact.failsWithLastCall) return run.fact.failed
   const calls = members.map((node) => node.fact).filter((fact) => fact.kind === 'llm')
   return calls.sort(byStart).at(-1)?.failed ?? false

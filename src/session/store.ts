@@ -149,7 +149,8 @@ export class SessionStore {
       session.ledger = ledger
       due.push(...settlements)
       this.#counters.sessionsSettled++
-      this.#counters.repeatsSuppressed += suppressed
+      this.#counters.repeatsSuppressed += Math.max(0, suppressed - session.suppressed)
+      session.suppressed = suppressed
     }
     return due
   }
