@@ -48,9 +48,18 @@ export class Session implements TraceView {
     this.parents.set(spanId, localParentId)
     this.#missing?.delete(spanId)
     if (localParentId === undefined) this.#rootHasArrived = true
-    else if (!this.parents.has(localParentId)) (this.#missing ??= new Set()).add(localParentId)
-    if (fact) (this.#facts ??= new Map()).set(spanId, fact)
-    if (hints) (this.#hints ??= new Map()).set(spanId, hints)
+    else if (!this.parents.has(localParentId)) {
+      this.#missing ??= new Set()
+      this.#missing.add(localParentId)
+    }
+    if (fact) {
+      this.#facts ??= new Map()
+      this.#facts.set(spanId, fact)
+    }
+    if (hints) {
+      this.#hints ??= new Map()
+      this.#hints.set(spanId, hints)
+    }
     return true
   }
 
