@@ -19,6 +19,7 @@ const sandbox = await startKeitoSandbox()
 const exporter = new KeitoSpanExporter({ ...sandbox.exporterOptions, agentId: 'relaunch-crew' })
 const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
 trace.setGlobalTracerProvider(provider)
+// Without a context manager spans do not nest, and nobody could tell what belongs to which run.
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 
 // 2. The work. The agents know nothing of Keito; each run has a stopwatch of its own.

@@ -80,12 +80,17 @@ export class Pipeline {
     clearTimeout(this.#timer)
     this.#sender.close()
     const { pending, held, unassigned } = this.#outbox.counts()
-    if (pending + held + unassigned === 0) return
+    const left = [
+      pending > 0 ? `${pending} not sent` : '',
+      held > 0 ? `${held} whose fate is unknown` : '',
+      unassigned > 0 ? `${unassigned} without a project, task or category` : '',
+    ].filter(Boolean)
+    if (left.length === 0) return
     this.#log.report(
       'undelivered',
       'shutdown',
-      `The exporter shut down with records that Keito may not have: ${pending} not sent, ${held} whose fate is ` +
-        `unknown, ${unassigned} without a project, task or category. A memory outbox loses them when the process ends.`,
+      `The exporter shut down with records that Keito may not have: ${left.join(', ')}. ` +
+        'A memory outbox loses them when the process ends.',
     )
   }
 

@@ -26,7 +26,7 @@ it('prints one line for each record, as a person reads it', async () => {
   await provider.shutdown()
 
   expect(lines).toEqual([
-    `[keito dry run] time entry: 2026-11-20 | 1.5 h | review-bot: 1 model call | billable | project prj | task tsk | session ${session}`,
+    `[keito dry run] time entry: 2026-11-20 | 1.5 h (5400 s) | review-bot: 1 model call | billable | project prj | task tsk | session ${session}`,
     `[keito dry run] expense: 2026-11-20 | 40 units | claude-opus-4-6: 25k input + 15k output | billable | project prj | category cat | session ${session}`,
   ])
   expect(events.map(({ status }) => status)).toEqual(['printed', 'printed'])

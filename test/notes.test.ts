@@ -36,13 +36,17 @@ describe('a token figure', () => {
 
 describe('the note of an expense', () => {
   it('names the model and both directions', () => {
-    expect(expenseNote('claude-opus-4-6', 25_000, 15_000)).toBe('claude-opus-4-6: 25k input + 15k output')
+    expect(expenseNote('claude-opus-4-6', 25_000, 15_000, 'ok')).toBe('claude-opus-4-6: 25k input + 15k output')
   })
 
   it('leaves a direction without tokens out', () => {
-    expect(expenseNote('text-embedding-3-small', 12_000, 0)).toBe('text-embedding-3-small: 12k input')
-    expect(expenseNote('m', 0, 7)).toBe('m: 7 output')
-    expect(expenseNote('m', 0, 0)).toBe('m: no tokens')
+    expect(expenseNote('text-embedding-3-small', 12_000, 0, 'ok')).toBe('text-embedding-3-small: 12k input')
+    expect(expenseNote('m', 0, 7, 'ok')).toBe('m: 7 output')
+    expect(expenseNote('m', 0, 0, 'ok')).toBe('m: no tokens')
+  })
+
+  it('says when the run failed', () => {
+    expect(expenseNote('gpt-4o', 1200, 57, 'failed')).toBe('gpt-4o: 1.2k input + 57 output (failed run)')
   })
 })
 

@@ -6,7 +6,7 @@
 import type { KeitoSandbox, StoredExpense, StoredTimeEntry } from 'opentelemetry-exporter-keito/testing'
 import { type Column, renderTable } from './table.ts'
 
-/** What is booked, in the order of the work; expenses in the order of the time entries that they belong to. */
+/** What is booked, in the order of the work; expenses follow the time entries of their sessions, those without one last. */
 export interface BookedLedger {
   readonly timeEntries: readonly StoredTimeEntry[]
   readonly expenses: readonly StoredExpense[]
@@ -22,22 +22,31 @@ export async function readLedger(sandbox: KeitoSandbox): Promise<BookedLedger> {
   }
   const { time_entries: timeEntries } = (await list('time_entries')) as { time_entries: StoredTimeEntry[] }
   const { expenses } = (await list('expenses')) as { expenses: StoredExpense[] }
-  const startOf = (entry: StoredTimeEntry) => String(entry.metadata?.['started_at'])
+  const startOf = (entry: StoredTimeEntry) => String(entry.metadata?.started_at)
   timeEntries.sort((a, b) => startOf(a).localeCompare(startOf(b)))
   const sessions = timeEntries.map(sessionOf)
-  const placeOf = (expense: StoredExpense) =>
-    (sessions.indexOf(sessionOf(expense)) + sessions.length + 1) % (sessions.length + 1)
+  const placeOf = (expense: StoredExpense) => {
+    const place = sessions.indexOf(sessionOf(expense))
+    return place < 0 ? sessions.length : place
+  }
   expenses.sort((a, b) => placeOf(a) - placeOf(b))
   return { timeEntries, expenses }
 }
 
 /** Prints the timesheet and the expenses as two tables that are joined by their session ids. */
 export function printLedger({ timeEntries, expenses }: BookedLedger): void {
-  console.info('\nTIMESHEET\n')
-  console.info(renderTable(TIME_COLUMNS, timeEntries, { total: timeEntries }))
-  console.info('\nLLM EXPENSES, in units of 1,000 tokens\n')
+  const projects = new Set([...timeEntries, ...expenses].map((record) => record.project.name))
+  const [only = ''] = projects.size === 1 ? projects : []
+  const shown = <Row>(columns: readonly Column<Row>[]) =>
+    columns.filter(({ title }) => !only || title !== PROJECT.title)
+  const heading = (name: string, unit = '') => console.info(`\n${[name, only, unit].filter(Boolean).join('  ')}\n`)
+
+  heading('TIMESHEET')
+  console.info(renderTable(shown(TIME_COLUMNS), timeEntries, { total: timeEntries }))
+  heading('LLM EXPENSES', '(1 unit = 1,000 tokens)')
   const billable = expenses.filter((expense) => expense.billable)
-  console.info(renderTable(EXPENSE_COLUMNS, expenses, { billable, total: expenses }))
+  const totals = { ...(billable.length < expenses.length && { billable }), total: expenses }
+  console.info(renderTable(shown(EXPENSE_COLUMNS), expenses, totals))
 }
 
 const PROJECT: Column<StoredTimeEntry | StoredExpense> = { title: 'project', cell: (record) => record.project.name }
@@ -75,18 +84,18 @@ const EXPENSE_COLUMNS: readonly Column<StoredExpense>[] = [
   BILLABLE,
 ]
 
-function numeric<Row>(title: string, valueOf: (row: Row) => number, show: (value: number) => string): Column<Row> {
+function numeric<Row>(title: string, amountOf: (row: Row) => number, show: (value: number) => string): Column<Row> {
   return {
     title,
     align: 'right',
-    cell: (row) => show(valueOf(row)),
-    total: (rows) => show(sumOf(rows, valueOf)),
+    cell: (row) => show(amountOf(row)),
+    total: (rows) => show(sumOf(rows, amountOf)),
   }
 }
 
 /** The session that a time entry and its expenses share, short enough for a table. */
 function sessionOf(record: StoredTimeEntry | StoredExpense): string {
-  return String(record.metadata?.['session_id']).slice(0, 8)
+  return String(record.metadata?.session_id).slice(0, 8)
 }
 
 /** A number in the metadata of a record; 0 when it is not there. */
@@ -95,8 +104,8 @@ export function numberIn(record: StoredTimeEntry | StoredExpense, key: string): 
 }
 
 /** Adds up a number over rows. */
-export function sumOf<Row>(rows: readonly Row[], valueOf: (row: Row) => number): number {
-  return rows.reduce((sum, row) => sum + valueOf(row), 0)
+export function sumOf<Row>(rows: readonly Row[], amountOf: (row: Row) => number): number {
+  return rows.reduce((sum, row) => sum + amountOf(row), 0)
 }
 
 /** A whole number with separators: `3,412`. */

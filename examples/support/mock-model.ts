@@ -62,15 +62,11 @@ export function mockModel(modelId: string, script: readonly Reply[], meter: Usag
     meter.calls++
     meter.input += input
     meter.output += output
+    const id = `call_${meter.calls}`
     return {
       text,
-      toolCall: tool && {
-        type: 'tool-call' as const,
-        toolCallId: `call_${meter.calls}`,
-        toolName: tool,
-        input: '{}',
-      },
-      finishReason: { unified: tool ? ('tool-calls' as const) : ('stop' as const), raw: undefined },
+      toolCall: tool ? ({ type: 'tool-call', toolCallId: id, toolName: tool, input: '{}' } as const) : undefined,
+      finishReason: { unified: tool ? 'tool-calls' : 'stop', raw: undefined } as const,
       usage: {
         inputTokens: { total: input, noCache: input - cached, cacheRead: cached, cacheWrite: 0 },
         outputTokens: { total: output, text: output, reasoning: 0 },
@@ -87,12 +83,12 @@ export function mockModel(modelId: string, script: readonly Reply[], meter: Usag
     },
     doStream: async () => {
       const { text, toolCall, finishReason, usage } = await answer()
-      const words = text.split(/(?<= )/).map((delta) => ({ type: 'text-delta' as const, id: 'text', delta }))
-      const content = toolCall
-        ? [toolCall]
-        : [{ type: 'text-start' as const, id: 'text' }, ...words, { type: 'text-end' as const, id: 'text' }]
-      const finish = { type: 'finish' as const, finishReason, usage }
-      return { stream: simulateReadableStream({ chunks: [...content, finish], chunkDelayInMs: 20 }) }
+      const words = text.split(/(?<= )/).map((delta) => ({ type: 'text-delta', id: 'text', delta }) as const)
+      const content = [{ type: 'text-start', id: 'text' }, ...words, { type: 'text-end', id: 'text' }] as const
+      const finish = { type: 'finish', finishReason, usage } as const
+      return {
+        stream: simulateReadableStream({ chunks: [...(toolCall ? [toolCall] : content), finish], chunkDelayInMs: 20 }),
+      }
     },
   })
 }

@@ -48,7 +48,7 @@ export function expensesOf(
         expense_category_id: booking.expenseCategoryId,
         spent_date: spentDate,
         ...(units > 0 ? { units } : { total_cost: 0 }),
-        notes: expenseNote(model, used.usage.input, used.usage.output),
+        notes: expenseNote(model, used.usage.input, used.usage.output, settlement.outcome),
         billable,
         source: 'agent',
         metadata: metadataOf(settlement, used, booking.agentId, model, key),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Settlement } from '../session/settlement.ts'
 import { cleanText } from './text.ts'
 
 /** Longest note that a user gives, in code points. */
@@ -17,20 +18,31 @@ const MAGNITUDES: readonly (readonly [tokens: number, suffix: string])[] = [
 
 /**
  * The sentence of an LLM expense, e.g. `claude-opus-4-6: 25k input + 15k output`. A side without tokens is left out.
+ * That of a failed run says so, because by default it has no time entry that could.
  */
-export function expenseNote(model: string, inputTokens: number, outputTokens: number): string {
+export function expenseNote(
+  model: string,
+  inputTokens: number,
+  outputTokens: number,
+  outcome: Settlement['outcome'],
+): string {
   const parts = [
     inputTokens > 0 ? `${tokenFigure(inputTokens)} input` : '',
     outputTokens > 0 ? `${tokenFigure(outputTokens)} output` : '',
   ].filter(Boolean)
-  return `${model}: ${parts.join(' + ') || 'no tokens'}`
+  return `${model}: ${parts.join(' + ') || 'no tokens'}${outcome === 'failed' ? ' (failed run)' : ''}`
 }
 
 /**
  * The sentence of a time entry, e.g. `review-bot: 12 model calls, 5 tool calls`, with ` (failed)` behind it when the
  * run failed. A run without calls is called an agent run.
  */
-export function timeEntryNote(agent: string, llmCalls: number, toolCalls: number, outcome: 'ok' | 'failed'): string {
+export function timeEntryNote(
+  agent: string,
+  llmCalls: number,
+  toolCalls: number,
+  outcome: Settlement['outcome'],
+): string {
   const parts = [countOf(llmCalls, 'model call'), countOf(toolCalls, 'tool call')].filter(Boolean)
   return `${agent}: ${parts.join(', ') || 'agent run'}${outcome === 'failed' ? ' (failed)' : ''}`
 }

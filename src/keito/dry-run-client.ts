@@ -30,7 +30,13 @@ export function dryRunClient(print: (line: string) => void = console.info): Outc
 }
 
 function timeEntryLine(body: TimeEntryCreate): string {
-  return lineOf('time entry', body, `${body.hours} h`, `task ${body.task_id}`)
+  // Most runs round to 0 hours; how long they really were is what somebody looks for here.
+  return lineOf(
+    'time entry',
+    body,
+    `${body.hours} h (${Number(body.metadata.duration_ms) / 1000} s)`,
+    `task ${body.task_id}`,
+  )
 }
 
 function expenseLine(body: ExpenseCreate): string {
