@@ -5,8 +5,8 @@
  */
 import type { Failure } from './outcome.ts'
 
-/** A failure that holds for every record, and after which the same record is sent again. */
-export type Pause = Extract<Failure, { type: 'retryable' | 'unauthorized' }>
+/** A failure that is likely to meet the next record as well. */
+export type Pause = Exclude<Failure, { type: 'rejected' }>
 
 const FIRST_MS = 1000
 /** Refused credentials are mended by people: first and longest wait before they are tried again, in milliseconds. */
@@ -38,7 +38,7 @@ export function backoffMs(failures: number, maxMs: number, random: () => number)
  */
 export function pauseMs(failure: Pause, failures: number, maxMs: number, random: () => number): number {
   if (failure.type === 'unauthorized') return Math.min(FIRST_PROBE_MS * 2 ** failures, MAX_PROBE_MS)
-  const { afterMs } = failure
+  const afterMs = failure.type === 'retryable' ? failure.afterMs : undefined
   // A server that says "at once" again and again is not believed a second time.
   const isBelieved = afterMs !== undefined && (afterMs > 0 || failures === 0)
   return isBelieved ? afterMs : backoffMs(failures, maxMs, random)

@@ -169,6 +169,8 @@ export class Sender {
         return
       case 'ambiguous':
         outbox.hold(key, failure.reason)
+        // A server that does not answer one request is likely not to answer the next: those better wait than be held.
+        this.#pause(failure)
         this.#report(record, failure)
         this.#tell({ record, status: 'held', reason: failure.reason })
     }
@@ -176,7 +178,7 @@ export class Sender {
 
   /** Closes the gate for all records. Returns whether this is news. */
   #pause(failure: Pause): boolean {
-    const cause = failure.type === 'unauthorized' ? String(failure.status) : 'unavailable'
+    const cause = failure.type === 'unauthorized' ? String(failure.status) : failure.type
     const { maxBackoffMs } = this.#parts.settings
     return this.#gate.close(cause, this.#now(), (failures) => pauseMs(failure, failures, maxBackoffMs, this.#random))
   }

@@ -53,7 +53,10 @@ module.exports = async function bookOneRun({ api, createProvider, KeitoSpanExpor
   assert.deepEqual(requests, [false, false], "the exporter's own two requests must not be recorded as spans")
   assert.equal(tracer.startSpan('control').isRecording(), true)
   const { spansRead, spansUnreadable, recordsDelivered } = exporter.stats()
-  assert.deepEqual({ spansRead, spansUnreadable, recordsDelivered }, { spansRead: 2, spansUnreadable: 0, recordsDelivered: 2 })
+  assert.deepEqual(
+    { spansRead, spansUnreadable, recordsDelivered },
+    { spansRead: 2, spansUnreadable: 0, recordsDelivered: 2 },
+  )
 
   await provider.shutdown()
   await sandbox.close()

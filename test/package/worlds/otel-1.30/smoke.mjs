@@ -1,5 +1,5 @@
 import * as api from '@opentelemetry/api'
-import { BatchSpanProcessor, BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 import bookOneRun from './scenario.cjs'

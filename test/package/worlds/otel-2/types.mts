@@ -1,5 +1,10 @@
 /** The declarations fit this SDK line. Checked twice: as it is, and as a CommonJS module. */
-import { BatchSpanProcessor, type ReadableSpan, type SpanExporter, BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  type ReadableSpan,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base'
 import { KeitoSpanExporter, type SpanLike } from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 

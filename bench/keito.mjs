@@ -1,0 +1,41 @@
+/** The exporter with a Keito in memory, and one without any: nothing of the network is measured. */
+import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+
+const IDS = { projectId: 'project', taskId: 'task', expenseCategoryId: 'category' }
+const accept = async () => ({ type: 'accepted', value: { id: 'stored' } })
+
+/** A Keito that accepts everything at once. */
+const client = { answers: 'outcomes', timeEntries: { create: accept }, expenses: { create: accept } }
+
+/** An outbox that has nothing to send, so that what stands before the delivery can be measured alone. */
+function countingOutbox() {
+  let records = 0
+  return {
+    add: (added) => {
+      records += added.length
+      return []
+    },
+    keepUnassigned: () => true,
+    take: () => undefined,
+    putBack: () => undefined,
+    delivered: () => undefined,
+    hold: () => undefined,
+    bury: () => undefined,
+    counts: () => ({ pending: 0, held: 0, dead: 0, unassigned: 0 }),
+    held: () => [],
+    dead: () => [],
+    unassigned: () => [],
+    records: () => records,
+  }
+}
+
+/** An exporter that reads, remembers, settles and bills, and its outbox, which counts the records. */
+export function withoutDelivery() {
+  const outbox = countingOutbox()
+  return { outbox, exporter: new KeitoSpanExporter({ ...IDS, client, outbox }) }
+}
+
+/** An exporter that also delivers. */
+export function withDelivery() {
+  return new KeitoSpanExporter({ ...IDS, client, delivery: { requestsPerMinute: 1_000_000 } })
+}
