@@ -92,6 +92,8 @@ function cleanValue(value: MetadataValue | undefined): MetadataValue | undefined
   return items.length > 0 ? items : undefined
 }
 
+/** UTF-8 bytes of the compact JSON, or more: a UTF-16 unit is three bytes at most, so most need not be encoded. */
 function byteLengthOf(metadata: Metadata): number {
-  return new TextEncoder().encode(JSON.stringify(metadata)).length
+  const json = JSON.stringify(metadata)
+  return json.length * 3 <= MAX_BYTES ? json.length * 3 : new TextEncoder().encode(json).length
 }
