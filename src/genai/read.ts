@@ -51,7 +51,7 @@ export function readFact(span: SpanLike): FactReading | 'unreadable' | undefined
 function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: Role): FactReading | 'unreadable' {
   const { traceId, spanId } = span.spanContext()
   const interval = intervalOf(span)
-  if (!interval) return 'unreadable'
+  if (!interval || !isUsableId(traceId) || !isUsableId(spanId)) return 'unreadable'
   const { kind } = role
   const scope = textOf(scopeNameOf(span)) ?? ''
   const speaker = BY_SCOPE.get(scope) ?? dialect
@@ -87,6 +87,11 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     resourceHints: readHints(span.resource.attributes)?.hints,
   }
   return { fact, refused: reading.refused + (interval.sound ? 0 : 1) }
+}
+
+/** An id of zeros is OpenTelemetry's word for none; a long one is no id. Both would end up in keys of records. */
+function isUsableId(id: unknown): boolean {
+  return typeof id === 'string' && id.length <= 64 && /[^0]/.test(id)
 }
 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {

@@ -7,41 +7,52 @@
 import { NO_USAGE } from '../genai/fact.ts'
 import { type Below, type Counted, grow } from './below.ts'
 import type { Claim } from './claim.ts'
-import { isWork } from './runs.ts'
+import { isWork } from './kinds.ts'
 import type { Node } from './tree.ts'
 
 /** Whether a span began while another one was at work, by their clocks. */
-export function beganDuring(node: Node, host: Node): boolean {
+function beganDuring(node: Node, host: Node): boolean {
   return node.fact.startNs >= host.fact.startNs && node.fact.startNs <= host.fact.endNs
 }
 
-/** The spans of a session that are adrift, with what was counted at and below them. */
+/**
+ * Whether a span adrift may lie below another one, although no link says so. Not if both miss the same span above
+ * them. While the local root is missing too, an agent adrift is taken for a run of its own, unless the other span is
+ * in its place for sure: processes that cannot tell a remote parent look the same.
+ */
+export function mayLieBelow(adrift: Node, host: Node, hasRoot: boolean): boolean {
+  if (adrift.missing === undefined || !beganDuring(adrift, host)) return false
+  if (host.missing === undefined) return true
+  return adrift.missing !== host.missing && (hasRoot || !isWork(adrift.fact.kind))
+}
+
+/** The topmost spans of a session that are adrift, with what was counted at and below them. */
 export class Adrift {
   readonly #tops: { readonly node: Node; readonly below: Below }[] = []
+  readonly #hasRoot: boolean
+
+  constructor(hasRoot: boolean) {
+    this.#hasRoot = hasRoot
+  }
 
   add(node: Node, below: Below): void {
     this.#tops.push({ node, below })
   }
 
-  /**
-   * Tokens that may lie below a span although no link says so. An agent adrift is taken for a run of its own unless
-   * the other span is surely in its place: its sum is no repeat of the other's.
-   */
+  /** Tokens that may lie below a span although no link says so. */
   countedWithin(host: Node): Counted {
     const counted: Counted = { claims: 0, usage: NO_USAGE }
     for (const { node, below } of this.#tops) {
-      const mayLieBelow = host.rooted || !isWork(node.fact.kind)
-      if (mayLieBelow && beganDuring(node, host)) grow(counted, below.all.usage, below.all.claims)
+      if (mayLieBelow(node, host, this.#hasRoot)) grow(counted, below.all.usage, below.all.claims)
     }
     return counted
   }
 
   /** Whether a call adrift is the same as this one: the same reply, or nothing that tells them apart. */
   repeats(call: Node, source: Claim['source']): boolean {
-    if (!call.rooted) return false
     return this.#tops.some(({ node, below }) => {
       const claims = source === 'llm' ? below.near : below.embeddings
-      return beganDuring(node, call) && claims.some((claim) => isSameReply(claim, call))
+      return mayLieBelow(node, call, this.#hasRoot) && claims.some((claim) => isSameReply(claim, call))
     })
   }
 }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { NO_USAGE, type Usage } from '../genai/fact.ts'
+import { NO_USAGE, type SpanFact, type Usage } from '../genai/fact.ts'
 import type { Claim } from './claim.ts'
+import { isBoundary } from './kinds.ts'
 import { addUsage } from './merge.ts'
-import { isBoundary } from './runs.ts'
 import type { Node } from './tree.ts'
 
 /** Counted tokens of a subtree. */
@@ -25,6 +25,8 @@ export interface Below {
   farMissing: Node[]
   /** Claims of embeddings, reachable likewise. */
   embeddings: Claim[]
+  /** Calls below that are billed under another record of them, and whether no nested agent or workflow made them. */
+  elsewhere: { readonly owner: SpanFact; readonly usage: Usage; readonly isOwn: boolean }[]
   /** All tokens counted below. */
   all: Counted
   /** Those of them that no nested agent or workflow made. */
@@ -42,6 +44,7 @@ export function emptyBelow(): Below {
     nearMissing: [],
     farMissing: [],
     embeddings: [],
+    elsewhere: [],
     all: { claims: 0, usage: NO_USAGE },
     own: { claims: 0, usage: NO_USAGE },
     ownCalls: 0,
@@ -59,6 +62,7 @@ export function mergeBelow(parts: readonly Below[]): Below {
     append(merged.nearMissing, part.nearMissing)
     append(merged.farMissing, part.farMissing)
     append(merged.embeddings, part.embeddings)
+    append(merged.elsewhere, part.elsewhere)
     grow(merged.all, part.all.usage, part.all.claims)
     grow(merged.own, part.own.usage, part.own.claims)
     merged.ownCalls += part.ownCalls
@@ -76,6 +80,7 @@ export function leave(node: Node, below: Below): Below {
   append(below.farMissing, below.nearMissing)
   below.nearMissing = []
   if (kind !== 'tool') {
+    below.elsewhere = below.elsewhere.map((call) => ({ ...call, isOwn: false }))
     below.own = { claims: 0, usage: NO_USAGE }
     below.ownCalls = 0
     below.models = new Set()

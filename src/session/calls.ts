@@ -4,7 +4,7 @@
  * @module
  */
 import { isElsewhere, type TwinView } from './duplicates.ts'
-import { isBoundary } from './runs.ts'
+import { isBoundary } from './kinds.ts'
 import type { Node, SessionTree } from './tree.ts'
 
 /**

@@ -5,8 +5,8 @@
  * @module
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
+import { isWork } from './kinds.ts'
 import { fillUsage, modelOf, sameFamily } from './merge.ts'
-import { isWork } from './runs.ts'
 import { byStart, type Node } from './tree.ts'
 
 /** Some emitters round their times to milliseconds. */

@@ -35,6 +35,14 @@ export interface Ledger {
   readonly models: ReadonlyMap<string, BilledModel>
 }
 
+/** What a ledger goes by. */
+export interface LedgerRules {
+  /** Whether the time of failed runs is booked at all. Where it is not, an agent above one still owns those minutes. */
+  readonly keepsFailedTime: boolean
+  /** Whether the time of runs that are adrift is due too: nobody expects the spans above them any more. */
+  readonly isFinal: boolean
+}
+
 /** Nothing has been billed yet. */
 export const EMPTY_LEDGER: Ledger = { time: new Map(), models: new Map() }
 
@@ -44,14 +52,12 @@ export const EMPTY_LEDGER: Ledger = { time: new Map(), models: new Map() }
  * @param sessionId The trace id.
  * @param statements All runs of the session with all that is known of them now.
  * @param ledger What has been billed of it.
- * @param keepsFailedTime Whether the time of failed runs is booked at all. Where it is not, an agent above a failed
- *   one still owns those minutes.
  */
 export function settle(
   sessionId: string,
   statements: readonly RunStatement[],
   ledger: Ledger,
-  keepsFailedTime: boolean,
+  rules: LedgerRules,
 ): { readonly settlements: readonly Settlement[]; readonly ledger: Ledger } {
   const time = new Map(ledger.time)
   const models = new Map(ledger.models)
@@ -60,9 +66,10 @@ export function settle(
 
   const settlements: Settlement[] = []
   for (const statement of statements) {
-    const dueTime = timeDue(statement, ledger, runIds)
+    const waits = statement.isAdrift && !rules.isFinal
+    const dueTime = waits ? undefined : timeDue(statement, ledger, runIds)
     if (dueTime && statement.worked) {
-      const intervals = keepsFailedTime || statement.outcome === 'ok' ? statement.worked : []
+      const intervals = rules.keepsFailedTime || statement.outcome === 'ok' ? statement.worked : []
       const before = time.get(statement.runId)
       time.set(statement.runId, {
         intervals: unionOf([...(before?.intervals ?? []), ...intervals]),

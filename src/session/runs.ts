@@ -3,24 +3,12 @@
  *
  * @module
  */
-import type { FactKind } from '../genai/fact.ts'
-import { beganDuring } from './adrift.ts'
+import { mayLieBelow } from './adrift.ts'
+import { isContainer } from './kinds.ts'
 import { byStart, type Node, type SessionTree } from './tree.ts'
 
 /** Every node with the run it lies in; nodes in no run are not in the map. */
 export type RunMembership = ReadonlyMap<Node, Node>
-
-const CONTAINERS: ReadonlySet<FactKind> = new Set(['workflow', 'chain'])
-
-/** Whether a kind of span stands for somebody's or something's work: an agent or a container. */
-export function isWork(kind: FactKind): boolean {
-  return kind === 'agent' || CONTAINERS.has(kind)
-}
-
-/** Whether model calls on both sides of such a span are different calls. */
-export function isBoundary(kind: FactKind): boolean {
-  return kind === 'agent' || kind === 'workflow' || kind === 'tool'
-}
 
 /**
  * Finds the runs of a session and what lies in them. A run is an agent span without an agent above it at any depth;
@@ -36,11 +24,11 @@ export function runsOf(tree: SessionTree): RunMembership {
     if (node.fact.kind === 'agent' || node.children.some((child) => hasAgent.has(child))) hasAgent.add(node)
     if (node.fact.kind === 'llm' || node.children.some((child) => hasCall.has(child))) hasCall.add(node)
   }
-  const agentsAdrift = tree.roots.filter((root) => !root.rooted && hasAgent.has(root))
+  const agentsAdrift = tree.roots.filter((root) => root.missing !== undefined && hasAgent.has(root))
   const isRun = (node: Node): boolean => {
     if (node.fact.kind === 'agent') return true
-    if (!CONTAINERS.has(node.fact.kind) || !hasCall.has(node) || hasAgent.has(node)) return false
-    return !node.rooted || !agentsAdrift.some((root) => beganDuring(root, node))
+    if (!isContainer(node.fact.kind) || !hasCall.has(node) || hasAgent.has(node)) return false
+    return !agentsAdrift.some((root) => mayLieBelow(root, node, tree.hasRoot))
   }
   const membership = new Map<Node, Node>()
   for (const node of tree.postOrder.toReversed()) {
@@ -48,14 +36,17 @@ export function runsOf(tree: SessionTree): RunMembership {
     if (outer) membership.set(node, outer)
     else if (isRun(node)) membership.set(node, node)
   }
-  return takenIn(membership)
+  return takenIn(membership, tree.hasRoot)
 }
 
 /** Puts runs adrift into the run that was at work when they began; of several, the one that had begun last. */
-function takenIn(membership: ReadonlyMap<Node, Node>): RunMembership {
+function takenIn(membership: ReadonlyMap<Node, Node>, hasRoot: boolean): RunMembership {
   const runs = [...new Set(membership.values())].sort((a, b) => byStart(a.fact, b.fact))
-  if (runs.every((run) => run.rooted)) return membership
-  const hostOf = (run: Node) => runs.findLast((host) => host.rooted && beganDuring(run, host)) ?? run
-  const hosts = new Map(runs.map((run) => [run, run.rooted ? run : hostOf(run)]))
+  if (runs.every((run) => run.missing === undefined)) return membership
+  const hosts = new Map<Node, Node>()
+  for (const [i, run] of runs.entries()) {
+    const host = runs.slice(0, i).findLast((other) => mayLieBelow(run, other, hasRoot))
+    hosts.set(run, (host && hosts.get(host)) ?? run)
+  }
   return new Map([...membership].map(([node, run]) => [node, hosts.get(run) ?? run]))
 }

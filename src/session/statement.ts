@@ -11,8 +11,9 @@ import { modelCallsOf, toolCallsOf } from './calls.ts'
 import type { Claim } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
 import { workedIntervals } from './hours.ts'
+import { isWork } from './kinds.ts'
 import { addUsage, totalOf } from './merge.ts'
-import { isWork, runsOf } from './runs.ts'
+import { runsOf } from './runs.ts'
 import { SESSION_RUN_ID } from './settlement.ts'
 import type { TraceView } from './trace.ts'
 import { byStart, type Node, type SessionTree } from './tree.ts'
@@ -32,6 +33,8 @@ export interface RunStatement {
   readonly contains: ReadonlySet<string>
   /** Span ids of the containers around it, and `session`: what may have been taken for the run before it was known. */
   readonly liesIn: ReadonlySet<string>
+  /** Whether a span above its run has not arrived, so that it may turn out to lie within another run. */
+  readonly isAdrift: boolean
   readonly agentName: string | undefined
   readonly serviceName: string | undefined
   readonly emitter: string
@@ -83,6 +86,7 @@ export function statementOf(
       runId: run?.fact.spanId ?? SESSION_RUN_ID,
       contains: new Set(members.map((node) => node.fact.spanId)),
       liesIn: new Set([SESSION_RUN_ID, ...idsAbove(run)]),
+      isAdrift: run?.missing !== undefined,
       agentName: run ? run.fact.agentName : spans.find((fact) => fact.agentName !== undefined)?.agentName,
       serviceName: first?.serviceName,
       emitter: first?.emitter ?? 'opentelemetry',
@@ -137,7 +141,7 @@ function hasFailed(run: Node | undefined, members: readonly Node[], bareCalls: r
 /** R3: the model calls that stand for a session without any agent. Orphans are none: their run may be elsewhere. */
 function topmostCalls(nodes: readonly Node[], twins: TwinView): readonly Node[] {
   return nodes.filter((node) => {
-    if (node.fact.kind !== 'llm' || !node.rooted || isElsewhere(node.fact, twins)) return false
+    if (node.fact.kind !== 'llm' || node.missing !== undefined || isElsewhere(node.fact, twins)) return false
     for (let at = node.parent; at; at = at.parent) if (at.fact.kind === 'llm') return false
     return true
   })

@@ -2,10 +2,11 @@
  * The sessions that are remembered: when each is complete, what is then due, and when it is forgotten.
  *
  * A session is `open` while spans of it wait to be settled, and `settled` afterwards, so that late spans can still be
- * billed as additions. Settled sessions are forgotten after `idleMs`, or earlier when `maxOpenSpans` is reached, oldest
- * first; when only open ones are left, the oldest of them is settled early. Of a forgotten session the id is kept, so
- * that a span that comes after all is counted as late instead of being billed a second time. Both maps are in the order
- * of the last arrival, so what is due is always found at the front.
+ * billed as additions. A flush bills what is known of a session that is not whole and leaves it open. Settled sessions
+ * are forgotten after `idleMs`, or earlier when `maxOpenSpans` is reached, oldest first; when only open ones are left,
+ * the oldest of them is settled early. Of a forgotten session the id is kept, so that a span that comes after all is
+ * counted as late instead of being billed a second time. Both maps are in the order of the last arrival, so what is due
+ * is always found at the front.
  *
  * @module
  */
@@ -95,7 +96,7 @@ export class SessionStore {
   /** Settles sessions, forgets old ones, and answers what is due. */
   settle(scope: SettleScope, nowMs: number): readonly Settlement[] {
     const complete = [...this.#completeSessions(scope, nowMs)]
-    const settlements = this.#settle(complete)
+    const settlements = this.#settle(complete, scope !== 'rooted')
     this.#forgetOld(nowMs)
     return settlements
   }
@@ -108,7 +109,7 @@ export class SessionStore {
       if (!oldest) break
       if (this.#open.has(oldest.traceId)) {
         this.#counters.sessionsForced++
-        settlements.push(...this.#settle([oldest]))
+        settlements.push(...this.#settle([oldest], true))
       }
       this.#forget(oldest)
     }
@@ -125,7 +126,8 @@ export class SessionStore {
     }
   }
 
-  #settle(sessions: readonly Session[]): readonly Settlement[] {
+  /** @param isFinal Whether spans that are missing are not waited for any more. */
+  #settle(sessions: readonly Session[], isFinal: boolean): readonly Settlement[] {
     const trees = new Map<string, SessionTree>()
     const treeFor = (session: Session): SessionTree => {
       const tree = trees.get(session.traceId) ?? treeOf(session)
@@ -136,16 +138,13 @@ export class SessionStore {
 
     const due: Settlement[] = []
     for (const session of sessions) {
-      this.#open.delete(session.traceId)
-      if (session.facts.size === 0) {
-        this.#spans -= session.size
-        continue
-      }
-      this.#settled.set(session.traceId, session)
+      if (isFinal || session.isWhole) this.#close(session)
+      if (session.facts.size === 0) continue
       const tree = treeFor(session)
       const { claims, suppressed } = countUsage(tree, this.#twins)
       const statements = statementOf(session, tree, claims, this.#twins, this.#rules)
-      const { settlements, ledger } = settle(session.traceId, statements, session.ledger, this.#rules.keepsFailedTime)
+      const { keepsFailedTime } = this.#rules
+      const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })
       session.ledger = ledger
       due.push(...settlements)
       this.#counters.sessionsSettled++
@@ -153,6 +152,13 @@ export class SessionStore {
       session.suppressed = suppressed
     }
     return due
+  }
+
+  /** What holds nothing for us is not remembered any longer. */
+  #close(session: Session): void {
+    this.#open.delete(session.traceId)
+    if (session.facts.size === 0) this.#spans -= session.size
+    else this.#settled.set(session.traceId, session)
   }
 
   #matchTwins(sessions: readonly Session[], treeFor: (session: Session) => SessionTree): void {

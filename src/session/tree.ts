@@ -12,8 +12,8 @@ export interface Node {
   /** The nearest span of interest above, or undefined. */
   readonly parent: Node | undefined
   readonly children: readonly Node[]
-  /** Whether every span between this one and the local root has arrived. */
-  readonly rooted: boolean
+  /** The span id at which the way up to the local root breaks off; undefined when all of it has arrived. */
+  readonly missing: string | undefined
 }
 
 /** The facts of a trace, in an order that does not depend on how they arrived. */
@@ -22,25 +22,27 @@ export interface SessionTree {
   readonly postOrder: readonly Node[]
   /** Nodes with no span of interest above them. */
   readonly roots: readonly Node[]
+  /** Whether a local root has arrived. */
+  readonly hasRoot: boolean
 }
 
 interface MutableNode {
   readonly fact: SpanFact
   parent: MutableNode | undefined
   readonly children: MutableNode[]
-  rooted: boolean
+  missing: string | undefined
 }
 
 /** Builds the tree of a trace. Parents that point in a circle are cut at the earliest span of the circle. */
 export function treeOf(trace: TraceView): SessionTree {
   const facts = [...trace.facts.values()].sort(byStart)
   const nodes = new Map<string, MutableNode>()
-  for (const fact of facts) nodes.set(fact.spanId, { fact, parent: undefined, children: [], rooted: false })
+  for (const fact of facts) nodes.set(fact.spanId, { fact, parent: undefined, children: [], missing: undefined })
 
   const findAbove = createFinder(trace)
   for (const node of nodes.values()) {
     const above = findAbove(node.fact.spanId)
-    node.rooted = above.rooted
+    node.missing = above.missing
     const parent = above.factId === undefined ? undefined : nodes.get(above.factId)
     if (parent) {
       node.parent = parent
@@ -59,9 +61,10 @@ export function treeOf(trace: TraceView): SessionTree {
     visit(node, postOrder, visited)
   }
   for (const node of postOrder.toReversed()) {
-    if (node.parent) node.rooted = node.parent.rooted
+    if (node.parent) node.missing = node.parent.missing
   }
-  return { postOrder, roots }
+  const hasRoot = [...trace.parents.values()].includes(undefined)
+  return { postOrder, roots, hasRoot }
 }
 
 /** Orders facts by start, then by id: the same for every order of arrival. */
@@ -73,12 +76,11 @@ export function byStart(a: SpanFact, b: SpanFact): number {
 /** Where the way up from a span ends: at the nearest fact, at the local root, or where a span is missing. */
 interface Above {
   readonly factId?: string
-  /** Without a fact above: whether the way up is complete. */
-  readonly rooted: boolean
+  /** The span that is missing. */
+  readonly missing?: string
 }
 
-const ROOT: Above = { rooted: true }
-const BROKEN: Above = { rooted: false }
+const ROOT: Above = {}
 
 /** Walks up through spans that hold no fact; remembers what it found, so that each of them is walked over once. */
 function createFinder(trace: TraceView): (spanId: string) => Above {
@@ -92,8 +94,8 @@ function createFinder(trace: TraceView): (spanId: string) => Above {
       path.add(at)
       const parent = trace.parents.get(at)
       if (parent === undefined) above = ROOT
-      else if (trace.facts.has(parent)) above = { factId: parent, rooted: true }
-      else if (path.has(parent) || !trace.parents.has(parent)) above = BROKEN
+      else if (trace.facts.has(parent)) above = { factId: parent }
+      else if (path.has(parent) || !trace.parents.has(parent)) above = { missing: parent }
       else above = known.get(parent)
       at = parent ?? at
     }
@@ -106,7 +108,7 @@ function cut(node: MutableNode): void {
   const siblings = node.parent?.children
   siblings?.splice(siblings.indexOf(node), 1)
   node.parent = undefined
-  node.rooted = false
+  node.missing = node.fact.spanId
 }
 
 /** Appends a node after all nodes below it; a loop instead of recursion, because traces can be deeper than a stack. */

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { NO_USAGE, type ReportedUsage, type Usage } from '../genai/fact.ts'
+import { NO_USAGE, type ReportedUsage, type SpanFact, type Usage } from '../genai/fact.ts'
 import { Adrift } from './adrift.ts'
 import { type Below, emptyBelow, grow, leave, mergeBelow } from './below.ts'
 import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
+import { isWork } from './kinds.ts'
 import { addUsage, excessUsage, fillUsage, modelOf, sameFamily, totalOf } from './merge.ts'
 import { pollClaims, withoutRepeats } from './repeats.ts'
-import { isWork } from './runs.ts'
 import type { Node, SessionTree } from './tree.ts'
 
 /** The claims of a session, and how many times usage was found repeated and left out. */
@@ -26,7 +26,7 @@ export interface Counting {
  * @param twins Which facts are the same call as another one, recorded by a second instrumentation.
  */
 export function countUsage(tree: SessionTree, twins: TwinView): Counting {
-  const counter = new Counter(twins)
+  const counter = new Counter(tree, twins)
   const below = new Map<Node, Below>()
   for (const node of adriftFirst(tree)) {
     const merged = mergeBelow(node.children.map((child) => below.get(child) ?? emptyBelow()))
@@ -34,9 +34,9 @@ export function countUsage(tree: SessionTree, twins: TwinView): Counting {
     counter.visit(node, merged)
     const left = leave(node, merged)
     below.set(node, left)
-    if (!node.parent && !node.rooted) counter.adrift.add(node, left)
+    if (!node.parent && node.missing !== undefined) counter.adrift.add(node, left)
   }
-  const calls = withoutRepeats(counter.claims.toSorted((a, b) => Number(b.node.rooted) - Number(a.node.rooted)))
+  const calls = withoutRepeats(rootedFirst(counter.claims))
   const claims = [...calls, ...pollClaims(tree, calls)]
   return { claims, suppressed: counter.suppressed + counter.claims.length - calls.length }
 }
@@ -46,45 +46,51 @@ export function countUsage(tree: SessionTree, twins: TwinView): Counting {
  * latest first.
  */
 function adriftFirst(tree: SessionTree): readonly Node[] {
-  const rooted = tree.postOrder.filter((node) => node.rooted)
+  const rooted = tree.postOrder.filter((node) => node.missing === undefined)
   if (rooted.length === tree.postOrder.length) return rooted
   const latestFirst: Node[] = []
   const members: Node[] = []
   for (const node of tree.postOrder) {
-    if (node.rooted) continue
+    if (node.missing === undefined) continue
     members.push(node)
     if (!node.parent) latestFirst.unshift(...members.splice(0))
   }
   return [...latestFirst, ...rooted]
 }
 
+/** Of a reply that two branches hold, the one whose place is known is kept. */
+function rootedFirst(claims: readonly Claim[]): readonly Claim[] {
+  const isRooted = (claim: Claim) => claim.node.missing === undefined
+  return [...claims.filter(isRooted), ...claims.filter((claim) => !isRooted(claim))]
+}
+
 class Counter {
   readonly claims: Claim[] = []
-  readonly adrift = new Adrift()
+  readonly adrift: Adrift
   suppressed = 0
+  readonly #tree: SessionTree
   readonly #twins: TwinView
+  #nodeOf: ReadonlyMap<SpanFact, Node> | undefined
 
-  constructor(twins: TwinView) {
+  constructor(tree: SessionTree, twins: TwinView) {
+    this.adrift = new Adrift(tree.hasRoot)
+    this.#tree = tree
     this.#twins = twins
   }
 
   visit(node: Node, below: Below): void {
     const usage = this.#twins.usageOf(node.fact)
     if (isElsewhere(node.fact, this.#twins)) {
-      if (usage) this.suppressed++
-      if (usage && this.#twins.ownerOf(node.fact)?.traceId !== node.fact.traceId) this.#coverElsewhere(below, usage)
+      const owner = this.#twins.ownerOf(node.fact)
+      if (!usage || !owner) return
+      this.suppressed++
+      below.ownCalls++
+      below.elsewhere.push({ owner, usage, isOwn: true })
       return
     }
     if (node.fact.kind === 'llm') this.#visitCall(node, below, usage)
     else if (node.fact.kind === 'embedding') this.#visitEmbedding(node, below, usage)
     else if (usage && node.fact.kind !== 'poll') this.#visitAggregate(node, below, usage)
-  }
-
-  /** The call is billed in another trace: it is no claim here, but sums above it have it in them. */
-  #coverElsewhere(below: Below, usage: Usage): void {
-    grow(below.all, usage, 1)
-    grow(below.own, usage, 1)
-    below.ownCalls++
   }
 
   #visitCall(node: Node, below: Below, usage: ReportedUsage | undefined): void {
@@ -141,6 +147,11 @@ class Counter {
     const counted = { ...(usage.scope === 'own' ? below.own : below.all) }
     const adrift = this.adrift.countedWithin(node)
     grow(counted, adrift.usage, adrift.claims)
+    // A call that is billed under another record of it is in this sum too, unless that record was counted below.
+    for (const { owner, usage: repeated, isOwn } of below.elsewhere) {
+      if (usage.scope === 'own' && !isOwn) continue
+      if (!this.#isBelow(node, owner)) grow(counted, repeated, 1)
+    }
     const missing = [...below.nearMissing, ...below.farMissing]
     const callsAreHidden = below.ownCalls === 0 && isWork(node.fact.kind)
     const isEvidence = counted.claims === 0 || missing.length > 0 || callsAreHidden
@@ -149,9 +160,16 @@ class Counter {
       this.suppressed++
       return
     }
-    this.#claim(below, node, modelOfAggregate(node, missing, below.models), 'aggregate', residual, residual.input)
+    const model = modelOfAggregate(node, missing, below.models)
+    below.near.push(this.#claim(below, node, model, 'aggregate', residual, residual.input))
     below.nearMissing = []
     below.farMissing = []
+  }
+
+  #isBelow(node: Node, fact: SpanFact): boolean {
+    this.#nodeOf ??= new Map(this.#tree.postOrder.map((each) => [each.fact, each]))
+    for (let at = this.#nodeOf.get(fact); at; at = at.parent) if (at === node) return true
+    return false
   }
 
   #claim(
@@ -181,7 +199,12 @@ function isSameCall(outer: Node, usage: ReportedUsage, inner: readonly Claim[]):
   if (inputs.includes(sum.input) || inputs.includes(rawInput)) return true
   if (usage.output > 0 && usage.output === sum.output) return true
   const inside = inner.filter(({ node }) => node.fact.startNs >= fact.startNs && node.fact.startNs <= fact.endNs)
-  return inside.length > 0 && inside.every((claim) => sameFamily(claim.node.fact, fact))
+  return inside.length > 0 && inside.every((claim) => isUnnamedSum(claim) || sameFamily(claim.node.fact, fact))
+}
+
+/** A sum on a span that names no model is no call of its own: it speaks of whatever call is around it. */
+function isUnnamedSum({ source, node }: Claim): boolean {
+  return source === 'aggregate' && modelOf(node.fact) === undefined
 }
 
 function modelOfAggregate(node: Node, missing: readonly Node[], models: ReadonlySet<string>): string | undefined {

@@ -1,0 +1,190 @@
+/** Whatever the tree, the layers, the order and the batches: no token and no minute is billed above the truth. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { SpanLike } from '../src/otel/span.ts'
+import type { Settlement } from '../src/session/settlement.ts'
+import type { SettleScope } from '../src/session/store.ts'
+import { type BuiltTrace, build, plans } from './helpers/random-trace.ts'
+import { Desk, msOf } from './helpers/sessions.ts'
+
+const RUNS = { numRuns: 300 }
+/** Model calls beside a run are no run; whether they are one before the run arrives is not the matter here. */
+const RULES = { bareCalls: 'tokens' } as const
+
+interface Stop {
+  /** Spans that arrive before it. */
+  readonly after: number
+  readonly scope: SettleScope
+}
+
+/** What decides the order of arrival, and when in between something is settled. */
+interface Schedule {
+  readonly seed: number
+  readonly stops: readonly Stop[]
+}
+
+const stop: fc.Arbitrary<Stop> = fc
+  .tuple(fc.nat({ max: 30 }), fc.constantFrom<SettleScope>('due', 'rooted'))
+  .map(([after, scope]) => ({ after, scope }))
+const schedules: fc.Arbitrary<Schedule> = fc
+  .tuple(fc.nat(), fc.array(stop, { maxLength: 6 }))
+  .map(([seed, stops]) => ({ seed, stops }))
+
+/** Seed 0 is the order in which the spans ended. */
+function shuffled(spans: readonly SpanLike[], seed: number): readonly SpanLike[] {
+  const ranked = spans.map((span, i) => ({ span, rank: seed === 0 ? i : Math.imul(i + 1, seed | 1) % 65_521 }))
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ span }) => span)
+}
+
+/** Takes the spans in in a random order, and settles what is complete at random moments. */
+function billInPieces(spans: readonly SpanLike[], { seed, stops }: Schedule): readonly Settlement[] {
+  const desk = new Desk(RULES)
+  const rest = [...shuffled(spans, seed)]
+  let nowMs = 0
+  for (const { after, scope } of stops) {
+    desk.take(rest.splice(0, after), nowMs)
+    nowMs += 3000
+    desk.settle(scope, nowMs)
+  }
+  desk.take(rest, nowMs)
+  desk.settle('all', nowMs)
+  return desk.settled
+}
+
+function billAtOnce(spans: readonly SpanLike[]): readonly Settlement[] {
+  return new Desk(RULES).take(spans).settle()
+}
+
+function totalOf(settlements: readonly Settlement[]): readonly [number, number] {
+  const usages = settlements.flatMap(({ models }) => models.map(({ usage }) => usage))
+  return [usages.reduce((sum, { input }) => sum + input, 0), usages.reduce((sum, { output }) => sum + output, 0)]
+}
+
+function expectNotAbove(settlements: readonly Settlement[], { tokens, runMs, traceId }: BuiltTrace): void {
+  const [input, output] = totalOf(settlements)
+  expect(input).toBeLessThanOrEqual(tokens[0])
+  expect(output).toBeLessThanOrEqual(tokens[1])
+  expect(msOf(settlements.filter(({ sessionId }) => sessionId === traceId))).toBeLessThanOrEqual(runMs)
+}
+
+describe('a complete trace', () => {
+  test('is billed exactly when every call shows its usage', () => {
+    fc.assert(
+      fc.property(plans({ elsewhere: true }), (plan) => {
+        const trace = build(plan)
+        const settled = billAtOnce(trace.spans)
+        expect(totalOf(settled)).toEqual(trace.tokens)
+        expect(msOf(settled)).toBe(trace.runMs)
+      }),
+      RUNS,
+    )
+  })
+
+  test('is never billed above the truth when some calls hide theirs', () => {
+    fc.assert(
+      fc.property(plans({ silent: true, elsewhere: true }), (plan) => {
+        const trace = build(plan)
+        expectNotAbove(billAtOnce(trace.spans), trace)
+      }),
+      RUNS,
+    )
+  })
+
+  test('comes to the same whatever the order and the batches, as long as nothing is settled early', () => {
+    fc.assert(
+      fc.property(plans({ silent: true, elsewhere: true }), schedules, (plan, { seed }) => {
+        const { spans } = build(plan)
+        const other = new Desk(RULES)
+        for (const span of shuffled(spans, seed)) other.take([span])
+        expect(sorted(other.settle())).toEqual(sorted(billAtOnce(spans)))
+      }),
+      RUNS,
+    )
+  })
+})
+
+describe('a trace that arrives in pieces', () => {
+  test('is never billed above the truth, and exactly once all of it has come', () => {
+    fc.assert(
+      fc.property(plans({}), schedules, (plan, schedule) => {
+        const trace = build(plan)
+        const settled = billInPieces(trace.spans, schedule)
+        expect(totalOf(settled)).toEqual(trace.tokens)
+        expect(msOf(settled.filter(({ sessionId }) => sessionId === trace.traceId))).toBe(trace.runMs)
+      }),
+      RUNS,
+    )
+  })
+
+  test('is never billed above the truth when some calls hide their usage', () => {
+    fc.assert(
+      fc.property(plans({ silent: true }), schedules, (plan, schedule) => {
+        const trace = build(plan)
+        expectNotAbove(billInPieces(trace.spans, schedule), trace)
+      }),
+      RUNS,
+    )
+  })
+
+  test('is billed exactly once when calls are recorded in other traces too, and spans come in the order they end', () => {
+    fc.assert(
+      fc.property(plans({ elsewhere: true }), schedules, (plan, { stops }) => {
+        const trace = build(plan)
+        const settled = billInPieces(trace.spans, { seed: 0, stops })
+        expect(totalOf(settled)).toEqual(trace.tokens)
+        expect(msOf(settled)).toBe(trace.runMs)
+      }),
+      RUNS,
+    )
+  })
+
+  test('gives every settlement of a run its own number', () => {
+    fc.assert(
+      fc.property(plans({ silent: true }), schedules, (plan, schedule) => {
+        const keys = billInPieces(build(plan).spans, schedule).flatMap(({ sessionId, runId, time, models }) => [
+          ...(time ? [`${sessionId} ${runId} time ${time.index}`] : []),
+          ...models.map(({ model, index }) => `${sessionId} ${runId} ${model} ${index}`),
+        ])
+        expect(new Set(keys).size).toBe(keys.length)
+      }),
+      RUNS,
+    )
+  })
+})
+
+describe('a trace with spans that never come', () => {
+  test('is never billed above the truth without its root', () => {
+    fc.assert(
+      fc.property(plans({ silent: true }), schedules, (plan, schedule) => {
+        const trace = build(plan)
+        const settled = billInPieces(
+          trace.spans.filter((span) => span !== trace.root),
+          schedule,
+        )
+        expectNotAbove(settled, trace)
+      }),
+      RUNS,
+    )
+  })
+
+  test('is never billed above the truth without spans in its middle', () => {
+    fc.assert(
+      fc.property(plans({ silent: true }), schedules, fc.nat(), fc.nat(), (plan, schedule, i, j) => {
+        // Agents side by side below a lost agent are runs side by side: their time is not to be compared to its own.
+        const trace = build({ ...plan, isParallel: false })
+        const lost = new Set([i, j].map((n) => trace.spans[n % trace.spans.length]))
+        const settled = billInPieces(
+          trace.spans.filter((span) => span === trace.root || !lost.has(span)),
+          schedule,
+        )
+        expectNotAbove(settled, trace)
+      }),
+      RUNS,
+    )
+  })
+})
+
+function sorted(settlements: readonly Settlement[]): readonly Settlement[] {
+  const id = ({ sessionId, runId }: Settlement) => `${sessionId} ${runId}`
+  return settlements.toSorted((a, b) => (id(a) < id(b) ? -1 : 1))
+}
