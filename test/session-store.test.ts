@@ -87,13 +87,38 @@ test('a span that is exported twice counts once, before and after it was settled
 })
 
 describe('memory', () => {
-  test('traces with nothing for us leave nothing', () => {
+  test('traces with nothing for us leave nothing behind the idle time', () => {
     const desk = new Desk()
     for (let i = 0; i < 100; i++) desk.take(aTrace().http().spans)
     expect(desk.store.openSessions).toBe(100)
     expect(desk.settle('due', 2000)).toEqual([])
+    expect(desk.store.openSessions).toBe(0)
+    desk.settle('due', 600_000)
     expect(desk.store.isEmpty).toBe(true)
     expect(desk.counters.sessionsSettled).toBe(0)
+  })
+
+  test('an agent below a request that ended long ago is settled after the grace time, not after the idle time', () => {
+    const request = aTrace().http({ at: [0, 100] })
+    const desk = new Desk().take(request.spans)
+    desk.settle('due', 2000)
+    const all = request.agent('streamer', { at: [50, 300_000] }).spans
+    desk.take(all, 300_000)
+    expect(desk.settle('due', 302_000).map(({ agentName }) => agentName)).toEqual(['streamer'])
+  })
+
+  test('beyond the cap traces with nothing for us are forgotten before those that were billed', () => {
+    const desk = new Desk({ settle: { graceMs: 0, idleMs: 600_000, maxOpenSpans: 5 } })
+    const run = aRun()
+    desk.take(run.spans).settle('due', 0)
+    for (let i = 0; i < 20; i++) {
+      desk.take(aTrace().http().spans)
+      desk.settle('due', 0)
+    }
+    run.chat({ model: 'gpt-4o', input: 7, output: 1 })
+    desk.take(run.spans).settle('all', 0)
+    expect(desk.late).toBe(0)
+    expect(tokensOf(desk.settled)).toEqual({ 'gpt-4o': [107, 21] })
   })
 
   test('settled sessions are forgotten after the idle time, and what comes then is late', () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { textOf } from '../otel/attributes.ts'
-import { parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
+import { isId, parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
 import { intervalOf } from '../otel/time.ts'
 import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
@@ -51,7 +51,7 @@ export function readFact(span: SpanLike): FactReading | 'unreadable' | undefined
 function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: Role): FactReading | 'unreadable' {
   const { traceId, spanId } = span.spanContext()
   const interval = intervalOf(span)
-  if (!interval || !isUsableId(traceId) || !isUsableId(spanId)) return 'unreadable'
+  if (!interval || !isId(traceId) || !isId(spanId)) return 'unreadable'
   const { kind } = role
   const scope = textOf(scopeNameOf(span)) ?? ''
   const speaker = BY_SCOPE.get(scope) ?? dialect
@@ -87,11 +87,6 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     resourceHints: readHints(span.resource.attributes)?.hints,
   }
   return { fact, refused: reading.refused + (interval.sound ? 0 : 1) }
-}
-
-/** An id of zeros is OpenTelemetry's word for none; a long one is no id. Both would end up in keys of records. */
-function isUsableId(id: unknown): boolean {
-  return typeof id === 'string' && id.length <= 64 && /[^0]/.test(id)
 }
 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {

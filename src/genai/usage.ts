@@ -10,6 +10,14 @@ import type { FactKind, ReportedUsage } from './fact.ts'
 
 const FAMILIES: readonly UsageNames[] = DIALECTS.flatMap((dialect) => dialect.usage ?? [])
 
+/** The names of a part in all families: AI SDK 6 writes gen_ai totals and ai.* details on one span. */
+const everyName = (part: 'cacheRead' | 'cacheWrite' | 'reasoning' | 'uncachedInput'): readonly string[] =>
+  FAMILIES.flatMap((family) => family[part] ?? [])
+const CACHE_READ = everyName('cacheRead')
+const CACHE_WRITE = everyName('cacheWrite')
+const REASONING = everyName('reasoning')
+const UNCACHED_INPUT = everyName('uncachedInput')
+
 /** Usage as it was found, and how many of its values made no sense. */
 export interface UsageReading {
   readonly usage?: ReportedUsage
@@ -60,18 +68,15 @@ export function readUsage(
     const input = numberOf(family.input) ?? 0
     const output = numberOf(family.output) ?? 0
     if (input === 0 && output === 0) continue
-    // A breakdown may stand under another family's names: AI SDK 6 writes gen_ai totals and ai.* details.
-    const detail = (part: 'cacheRead' | 'cacheWrite' | 'reasoning'): number =>
-      numberOf(family[part]) || FAMILIES.reduce((found, other) => found || (numberOf(other[part]) ?? 0), 0)
     const provider = providerUsage?.(attributes, input, output)
     const written: Written = {
       input,
       output,
-      cacheRead: detail('cacheRead') || (provider?.cacheRead ?? 0),
-      cacheWrite: detail('cacheWrite') || (provider?.cacheWrite ?? 0),
-      reasoning: detail('reasoning'),
+      cacheRead: numberOf(family.cacheRead) || numberOf(CACHE_READ) || (provider?.cacheRead ?? 0),
+      cacheWrite: numberOf(family.cacheWrite) || numberOf(CACHE_WRITE) || (provider?.cacheWrite ?? 0),
+      reasoning: numberOf(family.reasoning) || (numberOf(REASONING) ?? 0),
       total: numberOf(family.total) ?? 0,
-      uncachedInput: FAMILIES.reduce<number | undefined>((n, other) => n ?? numberOf(other.uncachedInput), undefined),
+      uncachedInput: numberOf(UNCACHED_INPUT),
     }
     return { usage: inclusive(written, scope, provider), refused: refused.size }
   }

@@ -57,9 +57,9 @@ export const STATUS_OK = 1
 /** Longest id that is believed, in UTF-16 code units; those of the W3C have 32 and 16. */
 const MAX_ID = 64
 
-/** Whether a value can identify a trace or a span. */
+/** Whether a value can identify a trace or a span. An id of zeros is OpenTelemetry's word for none. */
 export function isId(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= MAX_ID
+  return typeof value === 'string' && value.length <= MAX_ID && /[^0]/.test(value)
 }
 
 /** The span id of the parent, wherever that parent lives; undefined for the root of a trace. */

@@ -26,34 +26,50 @@ export function mayLieBelow(adrift: Node, host: Node, hasRoot: boolean): boolean
   return adrift.missing !== host.missing && (hasRoot || !isWork(adrift.fact.kind))
 }
 
+interface Top {
+  readonly node: Node
+  readonly below: Below
+}
+
 /** The topmost spans of a session that are adrift, with what was counted at and below them. */
 export class Adrift {
-  readonly #tops: { readonly node: Node; readonly below: Below }[] = []
+  /** By the span that is missing above them: those that miss the same one are never below each other. */
+  readonly #byMissing = new Map<string, Top[]>()
   readonly #hasRoot: boolean
 
   constructor(hasRoot: boolean) {
     this.#hasRoot = hasRoot
   }
 
+  /** Takes a topmost span in, once it has been counted; one whose way up is complete is not adrift. */
   add(node: Node, below: Below): void {
-    this.#tops.push({ node, below })
+    if (node.parent || node.missing === undefined) return
+    const tops = this.#byMissing.get(node.missing)
+    if (tops) tops.push({ node, below })
+    else this.#byMissing.set(node.missing, [{ node, below }])
   }
 
   /** Tokens that may lie below a span although no link says so. */
   countedWithin(host: Node): Counted {
     const counted: Counted = { claims: 0, usage: NO_USAGE }
-    for (const { node, below } of this.#tops) {
-      if (mayLieBelow(node, host, this.#hasRoot)) grow(counted, below.all.usage, below.all.claims)
-    }
+    for (const { below } of this.#within(host)) grow(counted, below.all.usage, below.all.claims)
     return counted
   }
 
   /** Whether a call adrift is the same as this one: the same reply, or nothing that tells them apart. */
   repeats(call: Node, source: Claim['source']): boolean {
-    return this.#tops.some(({ node, below }) => {
+    for (const { below } of this.#within(call)) {
       const claims = source === 'llm' ? below.near : below.embeddings
-      return mayLieBelow(node, call, this.#hasRoot) && claims.some((claim) => isSameReply(claim, call))
-    })
+      if (claims.some((claim) => isSameReply(claim, call))) return true
+    }
+    return false
+  }
+
+  *#within(host: Node): Generator<Top> {
+    for (const [missing, tops] of this.#byMissing) {
+      if (missing === host.missing) continue
+      for (const top of tops) if (mayLieBelow(top.node, host, this.#hasRoot)) yield top
+    }
   }
 }
 

@@ -36,23 +36,33 @@ export class CallIndex {
     }
   }
 
-  /** All calls that are linked to the given ones by a shared key, over any number of scopes; without single calls. */
-  related(facts: Iterable<SpanFact>): ReadonlySet<SpanFact> {
-    const found = new Set<SpanFact>()
-    if (this.#scopes.size < 2) return found
-    const queue = [...facts]
-    for (let fact = queue.pop(); fact; fact = queue.pop()) {
+  /** The calls that are linked to the given ones by shared keys, over any number of scopes, in groups of such calls. */
+  relatedTo(facts: Iterable<SpanFact>): readonly (readonly SpanFact[])[] {
+    if (this.#scopes.size < 2) return []
+    const seen = new Set<SpanFact>()
+    const groups: (readonly SpanFact[])[] = []
+    for (const fact of facts) {
+      if (seen.has(fact)) continue
+      const group = this.#groupOf(fact, seen)
+      if (group.length > 1) groups.push(group)
+    }
+    return groups
+  }
+
+  #groupOf(first: SpanFact, seen: Set<SpanFact>): readonly SpanFact[] {
+    const group = [first]
+    seen.add(first)
+    // The list grows while it is walked over.
+    for (const fact of group) {
       for (const key of searchesOf(fact)) {
         for (const other of this.#byKey.get(key) ?? []) {
-          if (other.scope === fact.scope || !overlap(fact, other)) continue
-          found.add(fact)
-          if (found.has(other)) continue
-          found.add(other)
-          queue.push(other)
+          if (seen.has(other) || other.scope === fact.scope || !overlap(fact, other)) continue
+          seen.add(other)
+          group.push(other)
         }
       }
     }
-    return found
+    return group
   }
 
   #index(fact: SpanFact): void {

@@ -6,18 +6,9 @@
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
 import { isWork } from './kinds.ts'
-import { fillUsage, modelOf, sameFamily } from './merge.ts'
+import { fillUsage, modelOf } from './merge.ts'
 import { byStart, type Node } from './tree.ts'
-
-/** Some emitters round their times to milliseconds. */
-const TOLERANCE_NS = 2_000_000n
-
-/** A model call or embedding, with what its trace says about its place. */
-export interface PlacedCall {
-  readonly node: Node
-  /** The outermost run it lies in, or undefined. */
-  readonly run: Node | undefined
-}
+import { type PlacedCall, pairsOf } from './twin-pairs.ts'
 
 /** How counting asks about twins. */
 export interface TwinView {
@@ -69,16 +60,17 @@ export class TwinBook implements TwinView {
    * Finds out which calls are the same. What was decided earlier stands: a call that was settled without a twin owns
    * its tokens, and new records may only join it.
    *
-   * @param calls All calls that may be twins of each other, in any order.
+   * @param calls Calls that may be twins of each other, in any order.
    * @param due The calls that have to be decided now; others are left open where nobody asks about them yet.
    */
   match(calls: readonly PlacedCall[], due: ReadonlySet<SpanFact>): void {
     const drafts = new Map<SpanFact, TwinCluster>()
     const clusterOf = (fact: SpanFact): TwinCluster =>
       this.#clusters.get(fact) ?? drafts.get(fact) ?? { owner: fact, members: [fact] }
-    for (const { a, b } of pairsOf(calls)) {
+    const mayJoin = (a: SpanFact, b: SpanFact) => !shareScope(clusterOf(a), clusterOf(b))
+    for (const { a, b } of pairsOf(calls, mayJoin)) {
       const [one, two] = [clusterOf(a.node.fact), clusterOf(b.node.fact)]
-      if (one === two || shareScope(one, two)) continue
+      if (shareScope(one, two)) continue
       if (this.#isDecided(one) && this.#isDecided(two)) continue
       const [cluster, joining] = this.#isDecided(two) ? [two, one] : [one, two]
       cluster.members.push(...joining.members)
@@ -93,7 +85,13 @@ export class TwinBook implements TwinView {
       for (const member of cluster.members) decided.push([member, cluster])
     }
     for (const [fact, cluster] of decided) this.#clusters.set(fact, cluster)
-    for (const fact of due) if (fact.usage && !this.#clusters.has(fact)) this.#clusters.set(fact, clusterOf(fact))
+  }
+
+  /** Settles that calls nobody has recorded twice own their tokens. */
+  decide(due: Iterable<SpanFact>): void {
+    for (const fact of due) {
+      if (fact.usage && !this.#clusters.has(fact)) this.#clusters.set(fact, { owner: fact, members: [fact] })
+    }
   }
 
   #isDecided(cluster: TwinCluster): boolean {
@@ -106,67 +104,9 @@ function shareScope(one: TwinCluster, two: TwinCluster): boolean {
   return one.members.some((a) => two.members.some((b) => a.scope === b.scope))
 }
 
-/** All pairs of records that can be one call, the best match first. */
-function pairsOf(calls: readonly PlacedCall[]): readonly { a: PlacedCall; b: PlacedCall }[] {
-  const sorted = calls.toSorted((x, y) => byStart(x.node.fact, y.node.fact))
-  const pairs: { a: PlacedCall; b: PlacedCall; rank: bigint }[] = []
-  for (const [i, a] of sorted.entries()) {
-    for (let j = i + 1; j < sorted.length; j++) {
-      const b = sorted[j]
-      if (!b || b.node.fact.startNs > a.node.fact.endNs + TOLERANCE_NS) break
-      const rank = rankOf(a, b)
-      if (rank !== undefined) pairs.push({ a, b, rank })
-    }
-  }
-  return pairs.sort((x, y) => (x.rank < y.rank ? -1 : x.rank > y.rank ? 1 : 0))
-}
-
 /** The shortest is the innermost layer; its numbers are nearest to the provider's. */
 function innermostFirst(members: readonly SpanFact[]): readonly SpanFact[] {
   return members.toSorted((a, b) => Number(a.endNs - a.startNs - (b.endNs - b.startNs)) || byStart(a, b))
-}
-
-/**
- * How well two records fit as one call, smaller is better; undefined when they cannot be one. Equal response ids come
- * before everything else, then the smallest difference of their intervals.
- */
-function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
-  const [one, two] = [a.node.fact, b.node.fact]
-  if (one.kind !== two.kind || one.scope === two.scope) return undefined
-  if (one.traceId !== two.traceId && one.parentSpanId !== undefined && two.parentSpanId !== undefined) return undefined
-  if (a.run && b.run && a.run !== b.run) return undefined
-  const slack = slackOf(one, two)
-  if (slack === undefined || !sameFamily(one, two)) return undefined
-  if (isAbove(a.node, b.node) || isAbove(b.node, a.node)) return undefined
-  if (one.responseId !== undefined && two.responseId !== undefined) {
-    return one.responseId === two.responseId ? slack - FIRST : undefined
-  }
-  return one.usage && two.usage && sameNumbers(one.usage, two.usage) ? slack : undefined
-}
-
-const FIRST = 1n << 80n
-
-/** How much longer the outer interval is than the inner one, or undefined when neither lies inside the other. */
-function slackOf(a: SpanFact, b: SpanFact): bigint | undefined {
-  const early = a.startNs - b.startNs
-  const late = a.endNs - b.endNs
-  const aHoldsB = early <= TOLERANCE_NS && late >= -TOLERANCE_NS
-  const bHoldsA = early >= -TOLERANCE_NS && late <= TOLERANCE_NS
-  return aHoldsB || bHoldsA ? absolute(early) + absolute(late) : undefined
-}
-
-function absolute(value: bigint): bigint {
-  return value < 0n ? -value : value
-}
-
-function sameNumbers(a: ReportedUsage, b: ReportedUsage): boolean {
-  const inputs = [b.input, b.rawInput]
-  return Math.abs(a.output - b.output) <= 1 && (inputs.includes(a.input) || inputs.includes(a.rawInput))
-}
-
-function isAbove(upper: Node, lower: Node): boolean {
-  for (let at = lower.parent; at; at = at.parent) if (at === upper) return true
-  return false
 }
 
 /** The record inside an agent owns the call, else one with a parent, else the outermost. */

@@ -45,8 +45,12 @@ function takenIn(membership: ReadonlyMap<Node, Node>, hasRoot: boolean): RunMemb
   if (runs.every((run) => run.missing === undefined)) return membership
   const hosts = new Map<Node, Node>()
   for (const [i, run] of runs.entries()) {
-    const host = runs.slice(0, i).findLast((other) => mayLieBelow(run, other, hasRoot))
-    hosts.set(run, (host && hosts.get(host)) ?? run)
+    let host = run
+    for (let j = i - 1; j >= 0 && host === run && run.missing !== undefined; j--) {
+      const other = runs[j]
+      if (other && mayLieBelow(run, other, hasRoot)) host = hosts.get(other) ?? other
+    }
+    hosts.set(run, host)
   }
   return new Map([...membership].map(([node, run]) => [node, hosts.get(run) ?? run]))
 }

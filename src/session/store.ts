@@ -2,11 +2,12 @@
  * The sessions that are remembered: when each is complete, what is then due, and when it is forgotten.
  *
  * A session is `open` while spans of it wait to be settled, and `settled` afterwards, so that late spans can still be
- * billed as additions. A flush bills what is known of a session that is not whole and leaves it open. Settled sessions
- * are forgotten after `idleMs`, or earlier when `maxOpenSpans` is reached, oldest first; when only open ones are left,
- * the oldest of them is settled early. Of a forgotten session the id is kept, so that a span that comes after all is
- * counted as late instead of being billed a second time. Both maps are in the order of the last arrival, so what is due
- * is always found at the front.
+ * billed as additions. A flush bills what is known of a session that is not whole and leaves it open. One that holds
+ * nothing for us is `empty` instead: an agent may still begin below a request that has ended. Both are forgotten after
+ * `idleMs`, or earlier when `maxOpenSpans` is reached: empty ones first, then settled ones, oldest first; when only open
+ * ones are left, the oldest of them is settled early. Of a settled session the id is kept, so that a span that comes
+ * after all is counted as late instead of being billed a second time. The maps are in the order of the last arrival, so
+ * what is due is always found at the front.
  *
  * @module
  */
@@ -15,13 +16,14 @@ import type { Attribution } from '../genai/hints.ts'
 import type { SettleOptions } from '../options.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { CallIndex } from './call-index.ts'
-import { type PlacedCall, TwinBook } from './duplicates.ts'
+import { TwinBook } from './duplicates.ts'
 import { settle } from './ledger.ts'
 import { runsOf } from './runs.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
 import { type StatementRules, statementOf } from './statement.ts'
 import { type SessionTree, treeOf } from './tree.ts'
+import type { PlacedCall } from './twin-pairs.ts'
 import { countUsage } from './usage.ts'
 
 /** Ids of forgotten sessions that are kept, to tell late spans from new sessions. */
@@ -45,6 +47,7 @@ export class SessionStore {
   readonly #counters: Counters
   readonly #open = new Map<string, Session>()
   readonly #settled = new Map<string, Session>()
+  readonly #empty = new Map<string, Session>()
   readonly #forgotten = new Set<string>()
   readonly #calls = new CallIndex()
   readonly #twins = new TwinBook()
@@ -81,13 +84,14 @@ export class SessionStore {
     hints: Attribution | undefined,
     nowMs: number,
   ): boolean {
-    const known = this.#open.get(traceId) ?? this.#settled.get(traceId)
+    const known = this.#open.get(traceId) ?? this.#settled.get(traceId) ?? this.#empty.get(traceId)
     if (!known && this.#forgotten.has(traceId)) return false
     const session = known ?? new Session(traceId, nowMs)
     if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
     this.#settled.delete(traceId)
+    this.#empty.delete(traceId)
     this.#open.delete(traceId)
     this.#open.set(traceId, session)
     return true
@@ -105,7 +109,7 @@ export class SessionStore {
   relieve(): readonly Settlement[] {
     const settlements: Settlement[] = []
     while (this.#spans > this.#rules.settle.maxOpenSpans) {
-      const oldest = first(this.#settled) ?? first(this.#open)
+      const oldest = first(this.#empty) ?? first(this.#settled) ?? first(this.#open)
       if (!oldest) break
       if (this.#open.has(oldest.traceId)) {
         this.#counters.sessionsForced++
@@ -154,38 +158,47 @@ export class SessionStore {
     return due
   }
 
-  /** What holds nothing for us is not remembered any longer. */
   #close(session: Session): void {
     this.#open.delete(session.traceId)
-    if (session.facts.size === 0) this.#spans -= session.size
-    else this.#settled.set(session.traceId, session)
+    const closed = session.facts.size === 0 ? this.#empty : this.#settled
+    closed.set(session.traceId, session)
   }
 
   #matchTwins(sessions: readonly Session[], treeFor: (session: Session) => SessionTree): void {
     const due = new Set<SpanFact>()
     for (const session of sessions) for (const fact of session.facts.values()) if (isCall(fact)) due.add(fact)
-    const related = this.#calls.related(due)
-    const calls: PlacedCall[] = []
-    for (const traceId of new Set([...related].map((fact) => fact.traceId))) {
-      const session = this.#open.get(traceId) ?? this.#settled.get(traceId)
-      if (!session) continue
-      const tree = treeFor(session)
-      const runOf = runsOf(tree)
-      for (const node of tree.postOrder) if (related.has(node.fact)) calls.push({ node, run: runOf.get(node) })
+    const places = new Map<SpanFact, PlacedCall>()
+    const placesOf = (fact: SpanFact): readonly PlacedCall[] => {
+      const session = this.#open.get(fact.traceId) ?? this.#settled.get(fact.traceId)
+      if (session && !places.has(fact)) {
+        const tree = treeFor(session)
+        const runOf = runsOf(tree)
+        for (const node of tree.postOrder) places.set(node.fact, { node, run: runOf.get(node) })
+      }
+      const place = places.get(fact)
+      return place ? [place] : []
     }
-    this.#twins.match(calls, due)
+    for (const group of this.#calls.relatedTo(due)) this.#twins.match(group.flatMap(placesOf), due)
+    this.#twins.decide(due)
   }
 
   #forgetOld(nowMs: number): void {
+    const isOld = (session: Session) => nowMs - session.lastArrivalMs >= this.#rules.settle.idleMs
+    for (const session of this.#empty.values()) {
+      if (!isOld(session)) break
+      this.#forget(session)
+    }
     for (const session of this.#settled.values()) {
-      if (nowMs - session.lastArrivalMs < this.#rules.settle.idleMs) return
+      if (!isOld(session)) break
+      // Where the root has not arrived, a run may still be under way, and end with hours to bill.
       if (session.rootHasArrived) this.#forget(session)
     }
   }
 
   #forget(session: Session): void {
-    this.#settled.delete(session.traceId)
     this.#spans -= session.size
+    if (this.#empty.delete(session.traceId)) return
+    this.#settled.delete(session.traceId)
     for (const fact of session.facts.values()) if (isCall(fact)) this.#calls.remove(fact)
     this.#forgotten.add(session.traceId)
     if (this.#forgotten.size > MAX_FORGOTTEN) this.#forgotten.delete(this.#forgotten.values().next().value ?? '')

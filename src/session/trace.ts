@@ -9,6 +9,8 @@ import type { Attribution } from '../genai/hints.ts'
 /** What is known of one trace. */
 export interface TraceView {
   readonly traceId: string
+  /** Whether its local root has arrived: a span without a parent, or with one in another process. */
+  readonly rootHasArrived: boolean
   /** Every span seen, also those that hold nothing for us, with its parent in this process; none for a local root. */
   readonly parents: ReadonlyMap<string, string | undefined>
   /** The spans of interest, by span id. */

@@ -63,8 +63,7 @@ export function treeOf(trace: TraceView): SessionTree {
   for (const node of postOrder.toReversed()) {
     if (node.parent) node.missing = node.parent.missing
   }
-  const hasRoot = [...trace.parents.values()].includes(undefined)
-  return { postOrder, roots, hasRoot }
+  return { postOrder, roots, hasRoot: trace.rootHasArrived }
 }
 
 /** Orders facts by start, then by id: the same for every order of arrival. */

@@ -34,7 +34,7 @@ export function countUsage(tree: SessionTree, twins: TwinView): Counting {
     counter.visit(node, merged)
     const left = leave(node, merged)
     below.set(node, left)
-    if (!node.parent && node.missing !== undefined) counter.adrift.add(node, left)
+    counter.adrift.add(node, left)
   }
   const calls = withoutRepeats(rootedFirst(counter.claims))
   const claims = [...calls, ...pollClaims(tree, calls)]
@@ -48,14 +48,13 @@ export function countUsage(tree: SessionTree, twins: TwinView): Counting {
 function adriftFirst(tree: SessionTree): readonly Node[] {
   const rooted = tree.postOrder.filter((node) => node.missing === undefined)
   if (rooted.length === tree.postOrder.length) return rooted
-  const latestFirst: Node[] = []
-  const members: Node[] = []
+  const trees: Node[][] = [[]]
   for (const node of tree.postOrder) {
     if (node.missing === undefined) continue
-    members.push(node)
-    if (!node.parent) latestFirst.unshift(...members.splice(0))
+    trees.at(-1)?.push(node)
+    if (!node.parent) trees.push([])
   }
-  return [...latestFirst, ...rooted]
+  return [...trees.reverse().flat(), ...rooted]
 }
 
 /** Of a reply that two branches hold, the one whose place is known is kept. */

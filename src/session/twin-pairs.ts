@@ -1,0 +1,118 @@
+/**
+ * Which two records can be the same call, and how well they fit (counting rule L3).
+ *
+ * @module
+ */
+import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
+import { sameFamily } from './merge.ts'
+import { byStart, type Node } from './tree.ts'
+
+/** Some emitters round their times to milliseconds. */
+const TOLERANCE_NS = 2_000_000n
+
+/** A model call or embedding, with what its trace says about its place. */
+export interface PlacedCall {
+  readonly node: Node
+  /** The outermost run it lies in, or undefined. */
+  readonly run: Node | undefined
+}
+
+/** Two records that can be one call. */
+export interface TwinPair {
+  readonly a: PlacedCall
+  readonly b: PlacedCall
+}
+
+/** Calls that are compared each with each; of more, each is compared with the nearest that are still free. */
+const MAX_COMPARED = 300
+const MAX_NEAREST = 32
+
+/**
+ * All pairs of records that can be one call, the best match first. Of very many calls that look alike, as under a load
+ * test, the best match of the earliest call comes first, so that the time this takes stays bounded.
+ *
+ * @param calls Calls that may be twins of each other, in any order.
+ * @param mayJoin Whether two records may still become one call; asked while the pairs are gone through.
+ */
+export function* pairsOf(
+  calls: readonly PlacedCall[],
+  mayJoin: (a: SpanFact, b: SpanFact) => boolean,
+): Generator<TwinPair> {
+  const sorted = calls.toSorted((x, y) => byStart(x.node.fact, y.node.fact))
+  if (sorted.length <= MAX_COMPARED) {
+    yield* bestFirst(sorted.flatMap((a, i) => rankedPairs(a, sorted, i + 1, Number.POSITIVE_INFINITY, () => true)))
+    return
+  }
+  for (const [i, a] of sorted.entries()) yield* bestFirst(rankedPairs(a, sorted, i + 1, MAX_NEAREST, mayJoin))
+}
+
+interface RankedPair extends TwinPair {
+  readonly rank: bigint
+}
+
+function bestFirst(pairs: RankedPair[]): RankedPair[] {
+  return pairs.sort((x, y) => (x.rank < y.rank ? -1 : x.rank > y.rank ? 1 : 0))
+}
+
+/** The pairs of one call with those that start after it, up to a number. */
+function rankedPairs(
+  a: PlacedCall,
+  sorted: readonly PlacedCall[],
+  from: number,
+  most: number,
+  mayJoin: (a: SpanFact, b: SpanFact) => boolean,
+): RankedPair[] {
+  const pairs: RankedPair[] = []
+  const latestNs = a.node.fact.endNs + TOLERANCE_NS
+  for (let j = from; j < sorted.length && pairs.length < most; j++) {
+    const b = sorted[j]
+    if (!b || b.node.fact.startNs > latestNs) break
+    if (a.node.fact.scope === b.node.fact.scope || !mayJoin(a.node.fact, b.node.fact)) continue
+    const rank = rankOf(a, b)
+    if (rank !== undefined) pairs.push({ a, b, rank })
+  }
+  return pairs
+}
+
+/**
+ * How well two records fit as one call, smaller is better; undefined when they cannot be one. Equal response ids come
+ * before everything else, then the smallest difference of their intervals.
+ */
+function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
+  const [one, two] = [a.node.fact, b.node.fact]
+  if (one.kind !== two.kind || one.scope === two.scope) return undefined
+  if (one.traceId !== two.traceId && one.parentSpanId !== undefined && two.parentSpanId !== undefined) return undefined
+  if (a.run && b.run && a.run !== b.run) return undefined
+  const slack = slackOf(one, two)
+  if (slack === undefined || !sameFamily(one, two)) return undefined
+  if (isAbove(a.node, b.node) || isAbove(b.node, a.node)) return undefined
+  if (one.responseId !== undefined && two.responseId !== undefined) {
+    return one.responseId === two.responseId ? slack - FIRST : undefined
+  }
+  return one.usage && two.usage && sameNumbers(one.usage, two.usage) ? slack : undefined
+}
+
+const FIRST = 1n << 80n
+
+/** How much longer the outer interval is than the inner one, or undefined when neither lies inside the other. */
+function slackOf(a: SpanFact, b: SpanFact): bigint | undefined {
+  const early = a.startNs - b.startNs
+  const late = a.endNs - b.endNs
+  const aHoldsB = early <= TOLERANCE_NS && late >= -TOLERANCE_NS
+  const bHoldsA = early >= -TOLERANCE_NS && late <= TOLERANCE_NS
+  return aHoldsB || bHoldsA ? absolute(early) + absolute(late) : undefined
+}
+
+function absolute(value: bigint): bigint {
+  return value < 0n ? -value : value
+}
+
+function sameNumbers(a: ReportedUsage, b: ReportedUsage): boolean {
+  const inputs = [b.input, b.rawInput]
+  return Math.abs(a.output - b.output) <= 1 && (inputs.includes(a.input) || inputs.includes(a.rawInput))
+}
+
+function isAbove(upper: Node, lower: Node): boolean {
+  for (let at = lower.parent; at; at = at.parent) if (at === upper) return true
+  return false
+}
