@@ -7,7 +7,7 @@
 /**
  * What went wrong, as a stable word:
  *
- * - `config`: an option or environment variable is missing or wrong (thrown by a constructor);
+ * - `config`: an option or environment variable is missing or wrong (thrown by a constructor), or an option unknown;
  * - `unauthorized`: Keito refused the credentials or the rights; delivery pauses, everything is kept;
  * - `rejected`: Keito refused a record for good; it is kept as a dead letter;
  * - `ambiguous`: nobody knows whether Keito stored a record; it is held and not sent again;

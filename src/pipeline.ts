@@ -13,7 +13,7 @@ import { readHints } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
 import type { KeitoExporterOptions, Settings } from './options.ts'
 import { hasRemoteParent, isId, parentSpanIdOf, type SpanLike, scopeNameOf } from './otel/span.ts'
-import { callable, processEnv, resolveOptions } from './resolve-options.ts'
+import { callable, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
 import type { Settlement } from './session/settlement.ts'
 import { SessionStore, type SettleScope } from './session/store.ts'
 import { createLog, type Log } from './telemetry/log.ts'
@@ -36,6 +36,9 @@ export class Pipeline {
     const env = processEnv()
     this.#settings = resolveOptions(options, env)
     this.#log = createLog(callable(options.onError, 'onError'))
+    for (const name of unknownOptions(options)) {
+      this.#log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
+    }
     this.#store = new SessionStore(
       { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' },
       this.#counters,

@@ -85,6 +85,40 @@ export function resolveOptions(options: KeitoExporterOptions, env: Env): Setting
   })
 }
 
+/** Every option, so that a misspelt one is noticed. */
+const KNOWN: Readonly<Record<keyof KeitoExporterOptions, true>> = {
+  client: true,
+  apiKey: true,
+  accountId: true,
+  baseUrl: true,
+  projectId: true,
+  taskId: true,
+  expenseCategoryId: true,
+  agentId: true,
+  agentType: true,
+  billable: true,
+  attribution: true,
+  hours: true,
+  rounding: true,
+  expenses: true,
+  failedRuns: true,
+  timeZone: true,
+  settle: true,
+  outbox: true,
+  delivery: true,
+  bareCalls: true,
+  ignoreScopes: true,
+  duplicateInstrumentation: true,
+  onRecord: true,
+  onError: true,
+  dryRun: true,
+}
+
+/** Names among the options that are none, such as `projectID`: work would be booked as if nothing had been said. */
+export function unknownOptions(options: KeitoExporterOptions): readonly string[] {
+  return Object.keys(options).filter((name) => !Object.hasOwn(KNOWN, name))
+}
+
 /** Whether to print instead of send. */
 export function isDryRun(options: KeitoExporterOptions, env: Env): boolean {
   return flag(fromEnv(options.dryRun, env, 'KEITO_DRY_RUN'), 'dryRun (KEITO_DRY_RUN)') ?? false

@@ -83,6 +83,15 @@ describe('a wrong value', () => {
   })
 })
 
+describe('an option that does not exist', () => {
+  it('is reported, because work would be booked as if nothing had been said', () => {
+    const errors: string[] = []
+    const options = { dryRun: true, projectID: 'p1', onError: (error: Error) => errors.push(error.message) }
+    new KeitoSpanExporter(options)
+    expect(errors).toEqual(['There is no option projectID; it is ignored. Check its spelling.'])
+  })
+})
+
 describe('credentials', () => {
   it('are asked for by name when there is neither a client nor a dry run', () => {
     vi.stubEnv('KEITO_API_KEY', '')

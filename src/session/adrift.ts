@@ -33,8 +33,8 @@ interface Top {
 
 /** The topmost spans of a session that are adrift, with what was counted at and below them. */
 export class Adrift {
-  /** By the span that is missing above them: those that miss the same one are never below each other. */
-  readonly #byMissing = new Map<string, Top[]>()
+  /** The latest first, which is the order they come in. */
+  readonly #tops: Top[] = []
   readonly #hasRoot: boolean
 
   constructor(hasRoot: boolean) {
@@ -44,9 +44,7 @@ export class Adrift {
   /** Takes a topmost span in, once it has been counted; one whose way up is complete is not adrift. */
   add(node: Node, below: Below): void {
     if (node.parent || node.missing === undefined) return
-    const tops = this.#byMissing.get(node.missing)
-    if (tops) tops.push({ node, below })
-    else this.#byMissing.set(node.missing, [{ node, below }])
+    this.#tops.splice(this.#firstNotAfter(node.fact.startNs), 0, { node, below })
   }
 
   /** Tokens that may lie below a span although no link says so. */
@@ -66,10 +64,25 @@ export class Adrift {
   }
 
   *#within(host: Node): Generator<Top> {
-    for (const [missing, tops] of this.#byMissing) {
-      if (missing === host.missing) continue
-      for (const top of tops) if (mayLieBelow(top.node, host, this.#hasRoot)) yield top
+    const { startNs, endNs } = host.fact
+    for (let i = this.#firstNotAfter(endNs); i < this.#tops.length; i++) {
+      const top = this.#tops[i]
+      if (!top || top.node.fact.startNs < startNs) return
+      if (mayLieBelow(top.node, host, this.#hasRoot)) yield top
     }
+  }
+
+  /** Where those begin that did not start after a moment: found by halving, because a trace can hold thousands. */
+  #firstNotAfter(momentNs: bigint): number {
+    let low = 0
+    let high = this.#tops.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const top = this.#tops[middle]
+      if (top && top.node.fact.startNs > momentNs) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 
