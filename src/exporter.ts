@@ -21,9 +21,7 @@ import type { KeitoStats } from './telemetry/stats.ts'
  *
  * @example
  * ```ts
- * import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
- * import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
- *
+ * // BasicTracerProvider and BatchSpanProcessor come from the SDK that your application has.
  * const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(new KeitoSpanExporter())] })
  * ```
  */

@@ -192,7 +192,7 @@ export class Pipeline {
     this.#log.report('dropped', why, `Not kept, and so not billed: ${what}, because ${why}.`)
   }
 
-  /** Looks for complete sessions from time to time, as long as any is remembered, without keeping the process alive. */
+  /** Looks for complete sessions now and then while sessions are remembered, without keeping the process alive. */
   #schedule(): void {
     if (this.#timer !== undefined || this.#isClosed || this.#store.isEmpty) return
     const waitMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, this.#settings.settle.graceMs / 2))

@@ -18,6 +18,8 @@ export class Session implements TraceView {
   #facts: Map<string, SpanFact> | undefined
   #hints: Map<string, Attribution> | undefined
   ledger: Ledger = EMPTY_LEDGER
+  /** Whether spans have arrived since it was last settled. */
+  hasNews = false
   /** Repeated usage that was left out, as of the last settlement. */
   suppressed = 0
   /** When the last span arrived, in milliseconds of the store's clock. */
@@ -45,6 +47,7 @@ export class Session implements TraceView {
   ): boolean {
     if (this.parents.has(spanId)) return false
     this.lastArrivalMs = nowMs
+    this.hasNews = true
     this.parents.set(spanId, localParentId)
     this.#missing?.delete(spanId)
     if (localParentId === undefined) this.#rootHasArrived = true

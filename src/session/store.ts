@@ -126,7 +126,8 @@ export class SessionStore {
       const quietMs = nowMs - session.lastArrivalMs
       if (scope === 'due' && quietMs < Math.min(graceMs, idleMs)) return
       const isDue = quietMs >= idleMs || (session.isWhole && quietMs >= graceMs)
-      if (scope === 'all' || isDue || (scope === 'rooted' && session.rootHasArrived)) yield session
+      const isFlushed = scope === 'rooted' && session.rootHasArrived && session.hasNews
+      if (scope === 'all' || isDue || isFlushed) yield session
     }
   }
 
@@ -150,8 +151,9 @@ export class SessionStore {
       const { keepsFailedTime } = this.#rules
       const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })
       session.ledger = ledger
-      due.push(...settlements)
-      this.#counters.sessionsSettled++
+      session.hasNews = false
+      for (const settlement of settlements) due.push(settlement)
+      if (settlements.length > 0) this.#counters.sessionsSettled++
       this.#counters.repeatsSuppressed += Math.max(0, suppressed - session.suppressed)
       session.suppressed = suppressed
     }

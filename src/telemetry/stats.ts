@@ -20,7 +20,7 @@ export interface KeitoStats {
   readonly valuesRefused: number
   /** Token usage seen again on an outer span or in a second instrumentation, and not billed twice. */
   readonly repeatsSuppressed: number
-  /** Sessions settled, late additions included. */
+  /** Settlements that came to something to bill: one for each session, and one for each late addition. */
   readonly sessionsSettled: number
   /** Sessions settled early, because `settle.maxOpenSpans` was reached. */
   readonly sessionsForced: number
