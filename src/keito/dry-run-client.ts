@@ -31,12 +31,8 @@ export function dryRunClient(print: (line: string) => void = console.info): Outc
 
 function timeEntryLine(body: TimeEntryCreate): string {
   // Most runs round to 0 hours; how long they really were is what somebody looks for here.
-  return lineOf(
-    'time entry',
-    body,
-    `${body.hours} h (${Number(body.metadata.duration_ms) / 1000} s)`,
-    `task ${body.task_id}`,
-  )
+  const seconds = Math.round(Number(body.metadata.duration_ms)) / 1000
+  return lineOf('time entry', body, `${body.hours} h (${seconds} s)`, `task ${body.task_id}`)
 }
 
 function expenseLine(body: ExpenseCreate): string {
@@ -47,5 +43,6 @@ function expenseLine(body: ExpenseCreate): string {
 function lineOf(kind: string, body: TimeEntryCreate | ExpenseCreate, amount: string, where: string): string {
   const billable = body.billable ? 'billable' : 'not billable'
   const session = `session ${body.metadata.session_id}`
-  return `[keito dry run] ${kind}: ${[body.spent_date, amount, body.notes, billable, `project ${body.project_id}`, where, session].join(' | ')}`
+  const parts = [body.spent_date, amount, body.notes, billable, `project ${body.project_id}`, where, session]
+  return `[keito dry run] ${kind}: ${parts.join(' | ')}`
 }
