@@ -72,6 +72,43 @@ describe('the same call', () => {
     expect(sessions.sort()).toEqual([run.traceId, nearer.traceId].sort())
   })
 
+  test('is the one that fits its times best, not the first that does', () => {
+    const [early, fitting] = (
+      [
+        [0, 100],
+        [10, 50],
+      ] as const
+    ).map((at) => {
+      const run = aTrace().agent('reviewer', { at: [0, 1000] })
+      run.chat({ ...CALL, at })
+      return run
+    })
+    const client = aTrace()
+    client.chat({ ...INNER, at: [11, 49], responseModel: 'gpt-4o-2024-08-06' })
+    if (!early || !fitting) throw new Error('there are two runs')
+    const models = settle([early, fitting, client]).map(({ sessionId, models }) => [sessionId, models[0]?.model])
+    expect(Object.fromEntries(models)).toEqual({
+      [early.traceId]: 'gpt-4o',
+      [fitting.traceId]: 'gpt-4o-2024-08-06',
+    })
+  })
+
+  test('is found among hundreds that look alike and overlap', () => {
+    const traces = Array.from({ length: 400 }, (_, i) =>
+      apart({ ...INNER, at: [i + 1, i + 99] }, { ...OUTER, at: [i, i + 100] }),
+    )
+    expect(tokensOf(settle(traces.flat()))).toEqual({ 'gpt-4o': [400 * 100, 400 * 20] })
+  })
+
+  test('is counted as a repeat once, however often its session is settled', () => {
+    const [run, client] = apart()
+    const desk = new Desk().take([...run.spans, ...client.spans])
+    desk.settle('all')
+    run.chat({ ...CALL, input: 1, at: [200, 300] })
+    desk.take(run.spans).settle('all')
+    expect(desk.counters.repeatsSuppressed).toBe(1)
+  })
+
   test('has the innermost numbers, filled up from outside', () => {
     const [run, client] = apart({ ...INNER, output: 19 }, { ...OUTER, cacheRead: 300 })
     expect(billOf(run, client).tokens).toEqual({ 'gpt-4o': [400, 19] })
