@@ -101,8 +101,10 @@ describe('the same call', () => {
   })
 
   test('is counted as a repeat once, however often its session is settled', () => {
-    const [run, client] = apart()
-    const desk = new Desk().take([...run.spans, ...client.spans])
+    const run = aTrace().agent('reviewer')
+    run.chat(OUTER)
+    run.chat(INNER)
+    const desk = new Desk().take(run.spans)
     desk.settle('all')
     run.chat({ ...CALL, input: 1, at: [200, 300] })
     desk.take(run.spans).settle('all')

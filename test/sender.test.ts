@@ -208,22 +208,6 @@ describe('a rejected record', () => {
 })
 
 describe('an ambiguous answer', () => {
-  it('makes the other records wait, so that an outage does not put all of them in doubt', async () => {
-    let isDown = true
-    const work = aSender(() => (isDown ? { type: 'ambiguous', reason: 'no answer' } : accepted()), {
-      settings: { concurrency: 2 },
-    })
-    work.send(...['a', 'b', 'c', 'd', 'e'].map(timeEntry))
-    await settle()
-    expect(work.sent).toEqual(['a', 'b'])
-    await vi.advanceTimersByTimeAsync(1000)
-    expect(work.sent).toEqual(['a', 'b', 'c'])
-    isDown = false
-    await vi.advanceTimersByTimeAsync(2000)
-    expect(work.sent).toEqual(['a', 'b', 'c', 'd', 'e'])
-    expect(work.outbox.counts()).toMatchObject({ pending: 0, held: 3 })
-  })
-
   it('holds the record, tells so, and never sends it again', async () => {
     const work = aSender((key) => (key === 'a' ? unknown : accepted()))
     work.send(timeEntry('a'), timeEntry('b'))

@@ -103,7 +103,8 @@ class Counter {
       below.ownCalls++
       below.nearMissing = []
     } else {
-      below.near.push(this.#claim(below, node, this.#twins.modelOf(node.fact), 'llm', usage, usage.rawInput))
+      const claim = makeClaim(node, this.#twins.modelOf(node.fact), 'llm', usage, usage.rawInput)
+      below.near.push(this.#own(below, claim))
       below.ownCalls++
       below.nearMissing = []
     }
@@ -123,7 +124,8 @@ class Counter {
     } else if (below.nearMissing.length > 0) {
       const residual = excessUsage(usage, sumOf(below.near))
       if (totalOf(residual) > 0) {
-        below.near.push(this.#claim(below, node, this.#twins.modelOf(node.fact), 'llm', residual, residual.input))
+        const claim = makeClaim(node, this.#twins.modelOf(node.fact), 'llm', residual, residual.input)
+        below.near.push(this.#own(below, claim))
       }
     }
     below.nearMissing = []
@@ -160,7 +162,7 @@ class Counter {
       return
     }
     const model = modelOfAggregate(node, missing, below.models)
-    below.near.push(this.#claim(below, node, model, 'aggregate', residual, residual.input))
+    below.near.push(this.#own(below, makeClaim(node, model, 'aggregate', residual, residual.input)))
     below.nearMissing = []
     below.farMissing = []
   }
@@ -171,18 +173,11 @@ class Counter {
     return false
   }
 
-  #claim(
-    below: Below,
-    node: Node,
-    model: string | undefined,
-    source: Claim['source'],
-    usage: Usage,
-    rawInput: number,
-  ): Claim {
-    const claim = makeClaim(node, model, source, usage, rawInput)
+  /** Takes a claim of model tokens in, and counts it for the spans above. */
+  #own(below: Below, claim: Claim): Claim {
     this.claims.push(claim)
-    grow(below.all, usage, 1)
-    grow(below.own, usage, 1)
+    grow(below.all, claim.usage, 1)
+    grow(below.own, claim.usage, 1)
     below.models.add(claim.model)
     return claim
   }
