@@ -42,6 +42,15 @@ export interface UsageNames {
   readonly uncachedInput?: readonly string[]
   /** The only kinds on which this family means tokens. @default all */
   readonly kinds?: readonly FactKind[]
+  /** Where the numbers stand in JSON text: the names are then those of its object, nested ones joined by a dot. */
+  readonly json?: JsonPlace
+}
+
+/** An attribute that holds JSON text, and the way to the object in it that holds usage. */
+export interface JsonPlace {
+  readonly attribute: string
+  /** @default the text's outermost object */
+  readonly path?: readonly string[]
 }
 
 /** What the provider itself said, where a dialect carries it along, and what that proves of the written numbers. */
@@ -56,6 +65,8 @@ export interface ProviderUsage {
 
 /** Attribute names of who and what a span is about; the first that holds text wins. */
 export interface IdentityNames {
+  /** Names that mean a model on spans of model calls only. */
+  readonly callModel?: readonly string[]
   readonly requestModel?: readonly string[]
   readonly responseModel?: readonly string[]
   readonly provider?: readonly string[]
@@ -71,6 +82,8 @@ export interface Dialect {
   readonly scopes?: readonly string[]
   /** It names spans after functions of a library, so that a span's name is nobody's name. */
   readonly namesFunctions?: boolean
+  /** Names of agent spans that it makes up around the agents; the first named agent below is the one they stand for. */
+  readonly madeUpAgents?: readonly string[]
   /** It never marks agent spans as failed: a run failed when its last model call did. */
   readonly failsWithLastCall?: boolean
   /** Its agent spans sum up their own calls only, without those of nested agents (counting rule L4). */

@@ -63,6 +63,8 @@ export interface SpanFact {
   readonly responseId?: string | undefined
   /** The name of the agent that the span belongs to; on an agent span, its own. */
   readonly agentName?: string | undefined
+  /** Its emitter made this agent span up around others; without a name of its own, it goes by the first agent in it. */
+  readonly isMadeUp: boolean
   /** `service.name` of the resource. */
   readonly serviceName?: string | undefined
   /** What `keito.*` attributes of the resource say about where work is booked. */

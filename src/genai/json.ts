@@ -5,8 +5,11 @@
  */
 import { countOf } from '../otel/attributes.ts'
 
-/** Longest JSON text that is parsed; beyond it, the host's time is worth more than a breakdown. */
-const MAX_JSON = 65_536
+/** Longest JSON text that is parsed, in UTF-16 code units: more than the longest reply of a model, about 1 ms of work. */
+const MAX_JSON = 524_288
+/** Usage objects are small; whatever is larger or deeper is something else. */
+const MAX_KEYS = 100
+const MAX_DEPTH = 3
 
 /** Parses an attribute that holds JSON text; undefined when it is anything else, broken or too long. */
 export function parseJson(value: unknown): unknown {
@@ -31,4 +34,19 @@ export function at(value: unknown, ...path: readonly string[]): unknown {
 /** The token count at a path, or undefined. */
 export function countAt(value: unknown, ...path: readonly string[]): number | undefined {
   return countOf(at(value, ...path))
+}
+
+/** The numbers of an object and of the objects in it, under names joined by a dot: `details.cached_tokens`. */
+export function flatten(value: unknown): { readonly [key: string]: number } {
+  const flat: Record<string, number> = {}
+  const walk = (node: unknown, prefix: string, depth: number): void => {
+    if (typeof node !== 'object' || node === null || depth > MAX_DEPTH) return
+    for (const [key, item] of Object.entries(node).slice(0, MAX_KEYS)) {
+      const count = countOf(item)
+      if (count === undefined) walk(item, `${prefix}${key}.`, depth + 1)
+      else flat[prefix + key] = count
+    }
+  }
+  walk(value, '', 1)
+  return flat
 }

@@ -6,6 +6,7 @@
 import { textOf } from '../otel/attributes.ts'
 import { isId, parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
 import { intervalOf } from '../otel/time.ts'
+import { leavesCacheOut } from './cache-convention.ts'
 import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, SpanFact } from './fact.ts'
@@ -17,6 +18,7 @@ const BY_SCOPE: ReadonlyMap<string, Dialect> = new Map(
 )
 
 const IDENTITY: Readonly<Record<keyof IdentityNames, readonly string[]>> = {
+  callModel: DIALECTS.flatMap((dialect) => dialect.identity?.callModel ?? []),
   requestModel: DIALECTS.flatMap((dialect) => dialect.identity?.requestModel ?? []),
   responseModel: DIALECTS.flatMap((dialect) => dialect.identity?.responseModel ?? []),
   provider: DIALECTS.flatMap((dialect) => dialect.identity?.provider ?? []),
@@ -24,6 +26,10 @@ const IDENTITY: Readonly<Record<keyof IdentityNames, readonly string[]>> = {
   agentName: DIALECTS.flatMap((dialect) => dialect.identity?.agentName ?? []),
 }
 
+/** Kinds that are one call of a model. */
+const CALLS: ReadonlySet<FactKind> = new Set(['llm', 'embedding', 'poll'])
+/** Kinds on which a provider's own account of usage means the span's. */
+const SPENDS: ReadonlySet<FactKind> = new Set(['llm', 'agent', 'embedding'])
 /** Kinds that stand for somebody at work, and so have a name of their own. */
 const NAMED_KINDS: ReadonlySet<FactKind> = new Set(['agent', 'workflow', 'chain'])
 
@@ -55,14 +61,15 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
   const { kind } = role
   const scope = textOf(scopeNameOf(span)) ?? ''
   const speaker = BY_SCOPE.get(scope) ?? dialect
-  const isWork = kind === 'llm' || kind === 'agent' || kind === 'embedding'
+  const provider = first(attributes, IDENTITY.provider)
+  const isMadeUp = dialect.madeUpAgents?.includes(span.name) ?? false
   const reading = role.countsUsage
-    ? readUsage(
-        attributes,
+    ? readUsage(attributes, {
         kind,
-        speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
-        isWork ? speaker.providerUsage : undefined,
-      )
+        scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
+        inputLeavesCacheOut: leavesCacheOut(scope, provider),
+        providerUsage: SPENDS.has(kind) ? speaker.providerUsage : undefined,
+      })
     : { refused: 0 }
   const fact = {
     traceId,
@@ -76,13 +83,15 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     failed: hasFailed(span, attributes),
     failsWithLastCall: speaker.failsWithLastCall ?? false,
     usage: reading.usage,
-    requestModel: first(attributes, IDENTITY.requestModel),
+    requestModel:
+      first(attributes, IDENTITY.requestModel) ?? (CALLS.has(kind) ? first(attributes, IDENTITY.callModel) : undefined),
     responseModel: first(attributes, IDENTITY.responseModel),
-    provider: first(attributes, IDENTITY.provider),
+    provider,
     responseId: first(attributes, IDENTITY.responseId),
     agentName:
       first(attributes, IDENTITY.agentName) ??
-      (NAMED_KINDS.has(kind) && !dialect.namesFunctions ? textOf(span.name) : undefined),
+      (NAMED_KINDS.has(kind) && !dialect.namesFunctions && !isMadeUp ? textOf(span.name) : undefined),
+    isMadeUp,
     serviceName: serviceNameOf(span.resource.attributes),
     resourceHints: readHints(span.resource.attributes)?.hints,
   }

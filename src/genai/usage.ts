@@ -4,24 +4,29 @@
  * @module
  */
 import { countOf } from '../otel/attributes.ts'
-import type { Attributes, Dialect, ProviderUsage, UsageNames } from './dialect.ts'
+import type { Attributes, Dialect, JsonPlace, ProviderUsage, UsageNames } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, ReportedUsage } from './fact.ts'
+import { at, flatten, parseJson } from './json.ts'
 
 const FAMILIES: readonly UsageNames[] = DIALECTS.flatMap((dialect) => dialect.usage ?? [])
-
-/** The names of a part in all families: AI SDK 6 writes gen_ai totals and ai.* details on one span. */
-const everyName = (part: 'cacheRead' | 'cacheWrite' | 'reasoning' | 'uncachedInput'): readonly string[] =>
-  FAMILIES.flatMap((family) => family[part] ?? [])
-const CACHE_READ = everyName('cacheRead')
-const CACHE_WRITE = everyName('cacheWrite')
-const REASONING = everyName('reasoning')
-const UNCACHED_INPUT = everyName('uncachedInput')
 
 /** Usage as it was found, and how many of its values made no sense. */
 export interface UsageReading {
   readonly usage?: ReportedUsage
   readonly refused: number
+}
+
+/** What is known of a span beside its attributes, as far as it bears on its usage. */
+export interface UsageContext {
+  /** The role of the span; some families mean tokens only on some kinds. */
+  readonly kind: FactKind
+  /** Whether its emitter's agent spans sum up their own calls or their whole subtree. */
+  readonly scope: ReportedUsage['scope']
+  /** Whether its emitter is known to write input without cache, for spans whose numbers prove nothing. */
+  readonly inputLeavesCacheOut: boolean
+  /** Finds what the provider itself said, where the emitter carries it along. */
+  readonly providerUsage: Dialect['providerUsage']
 }
 
 /** The numbers of one span as the emitter wrote them. */
@@ -35,79 +40,112 @@ interface Written {
   readonly uncachedInput: number | undefined
 }
 
-/**
- * The usage a span shows. The first family of names with a positive number counts; families are never added up.
- *
- * @param attributes The span's attributes.
- * @param kind The role of the span; some families mean tokens only on some kinds.
- * @param scope Whether the emitter's agent spans sum up their own calls or their whole subtree.
- * @param providerUsage Finds what the provider itself said, where the emitter carries it along.
- */
-export function readUsage(
-  attributes: Attributes,
-  kind: FactKind,
-  scope: ReportedUsage['scope'],
-  providerUsage: Dialect['providerUsage'],
-): UsageReading {
-  const refused = new Set<string>()
-  const numberOf = (names: readonly string[] | undefined): number | undefined => {
+/** The usage a span shows. The first family of names with a positive number counts; families are never added up. */
+export function readUsage(attributes: Attributes, context: UsageContext): UsageReading {
+  const numbers = new Numbers(attributes, context.kind)
+  for (const family of FAMILIES) {
+    const input = numbers.first(family, 'input') ?? 0
+    const output = numbers.first(family, 'output') ?? 0
+    if (input === 0 && output === 0) continue
+    const provider = context.providerUsage?.(attributes, input, output)
+    const written: Written = {
+      input,
+      output,
+      cacheRead: numbers.anywhere(family, 'cacheRead') || (provider?.cacheRead ?? 0),
+      cacheWrite: numbers.anywhere(family, 'cacheWrite') || (provider?.cacheWrite ?? 0),
+      reasoning: numbers.anywhere(family, 'reasoning') ?? 0,
+      total: numbers.first(family, 'total') ?? 0,
+      uncachedInput: numbers.anywhere(family, 'uncachedInput'),
+    }
+    return { usage: inclusive(written, context, provider), refused: numbers.refused.size }
+  }
+  return { refused: numbers.refused.size }
+}
+
+type Part = 'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'reasoning' | 'total' | 'uncachedInput'
+
+/** Looks counts up in the attributes of one span, and in JSON text that they hold. */
+class Numbers {
+  /** Names whose values made no sense. */
+  readonly refused = new Set<string>()
+  readonly #attributes: Attributes
+  readonly #kind: FactKind
+  #parsed: Map<JsonPlace, Attributes> | undefined
+
+  constructor(attributes: Attributes, kind: FactKind) {
+    this.#attributes = attributes
+    this.#kind = kind
+  }
+
+  /** The first positive number under the names of a family, else 0 if there is a zero, else undefined. */
+  first(family: UsageNames, part: Part): number | undefined {
+    const names = family[part]
+    if (!names || (family.kinds && !family.kinds.includes(this.#kind))) return undefined
+    const source = family.json ? this.#objectAt(family.json) : this.#attributes
     let zero: number | undefined
-    for (const name of names ?? []) {
-      const value = attributes[name]
+    for (const name of names) {
+      const value = source[name]
       if (value === undefined || value === null) continue
       const count = countOf(value)
-      if (count === undefined) refused.add(name)
+      if (count === undefined) this.refused.add(name)
       else if (count > 0) return count
       else zero = 0
     }
     return zero
   }
 
-  for (const family of FAMILIES) {
-    if (family.kinds && !family.kinds.includes(kind)) continue
-    const input = numberOf(family.input) ?? 0
-    const output = numberOf(family.output) ?? 0
-    if (input === 0 && output === 0) continue
-    const provider = providerUsage?.(attributes, input, output)
-    const written: Written = {
-      input,
-      output,
-      cacheRead: numberOf(family.cacheRead) || numberOf(CACHE_READ) || (provider?.cacheRead ?? 0),
-      cacheWrite: numberOf(family.cacheWrite) || numberOf(CACHE_WRITE) || (provider?.cacheWrite ?? 0),
-      reasoning: numberOf(family.reasoning) || (numberOf(REASONING) ?? 0),
-      total: numberOf(family.total) ?? 0,
-      uncachedInput: numberOf(UNCACHED_INPUT),
+  /** The same in the family that counts, then in all others: AI SDK 6 writes gen_ai totals and ai.* details. */
+  anywhere(family: UsageNames, part: Part): number | undefined {
+    let zero: number | undefined
+    for (const each of [family, ...FAMILIES]) {
+      const count = this.first(each, part)
+      if (count) return count
+      zero ??= count
     }
-    return { usage: inclusive(written, scope, provider), refused: refused.size }
+    return zero
   }
-  return { refused: refused.size }
+
+  #objectAt(place: JsonPlace): Attributes {
+    const text = this.#attributes[place.attribute]
+    if (text === undefined) return NOTHING
+    this.#parsed ??= new Map()
+    const known = this.#parsed.get(place)
+    if (known) return known
+    const json = parseJson(text)
+    if (json === undefined) this.refused.add(place.attribute)
+    const object = flatten(at(json, ...(place.path ?? [])))
+    this.#parsed.set(place, object)
+    return object
+  }
 }
 
-function inclusive(
-  written: Written,
-  scope: ReportedUsage['scope'],
-  provider: ProviderUsage | undefined,
-): ReportedUsage {
+const NOTHING: Attributes = {}
+
+function inclusive(written: Written, context: UsageContext, provider: ProviderUsage | undefined): ReportedUsage {
   const { input, output, cacheRead, cacheWrite, reasoning, total } = written
   const cache = cacheRead + cacheWrite
+  const leavesOut = cache > 0 && leavesCacheOut(written, context, provider)
   const leftOut = provider?.reasoningLeftOut ?? 0
   const reasoningIsExtra = reasoning > output || (reasoning > 0 && total === input + output + reasoning)
   return {
-    input: cache > 0 && leavesCacheOut(written, provider) ? input + cache : input,
+    input: leavesOut ? input + cache : input,
     output: output + (leftOut || (reasoningIsExtra ? reasoning : 0)),
     cacheRead,
     cacheWrite,
     reasoning: leftOut || reasoning,
     rawInput: input,
-    scope,
+    scope: context.scope,
   }
 }
 
-/** Whether the numbers prove that input was written without cache; without proof the conventions are believed. */
-function leavesCacheOut(written: Written, provider: ProviderUsage | undefined): boolean {
+/**
+ * Whether input was written without cache: as the numbers prove it, else as its emitter is known for it, else not, as
+ * the conventions say.
+ */
+function leavesCacheOut(written: Written, context: UsageContext, provider: ProviderUsage | undefined): boolean {
   const { input, output, cacheRead, cacheWrite, total, uncachedInput } = written
   const cache = cacheRead + cacheWrite
   if (provider) return provider.inputLeavesCacheOut
   if (uncachedInput !== undefined) return uncachedInput === input
-  return cache > input || total === input + cache + output
+  return cache > input || total === input + cache + output || context.inputLeavesCacheOut
 }

@@ -87,7 +87,7 @@ export function statementOf(
       contains: new Set(members.map((node) => node.fact.spanId)),
       liesIn: new Set([SESSION_RUN_ID, ...idsAbove(run)]),
       isAdrift: run?.missing !== undefined,
-      agentName: run ? run.fact.agentName : spans.find((fact) => fact.agentName !== undefined)?.agentName,
+      agentName: run ? nameOf(run, members) : spans.find((fact) => fact.agentName !== undefined)?.agentName,
       serviceName: first?.serviceName,
       emitter: first?.emitter ?? 'opentelemetry',
       outcome: hasFailed(run, members, worked ? spans : []) ? 'failed' : 'ok',
@@ -125,6 +125,14 @@ function idsAbove(node: Node | undefined): readonly string[] {
   const ids: string[] = []
   for (let at = node?.parent; at; at = at.parent) ids.push(at.fact.spanId)
   return ids
+}
+
+/** An agent span that was made up around others goes by the first agent in it. */
+function nameOf(run: Node, members: readonly Node[]): string | undefined {
+  const { agentName, isMadeUp } = run.fact
+  if (agentName !== undefined || !isMadeUp) return agentName
+  const named = members.map((node) => node.fact).filter((fact) => fact.kind === 'agent' && fact.agentName !== undefined)
+  return named.sort(byStart)[0]?.agentName
 }
 
 /**

@@ -6,8 +6,27 @@
 import type { Dialect } from '../dialect.ts'
 import { adk } from './adk.ts'
 import { aiSdk } from './ai-sdk.ts'
+import { genkit } from './genkit.ts'
+import { langfuse } from './langfuse.ts'
+import { langsmith } from './langsmith.ts'
+import { mastra, mastraTelemetry } from './mastra.ts'
+import { openInference } from './openinference.ts'
 import { semconv, semconvWithoutOperation } from './semconv.ts'
+import { sentry } from './sentry.ts'
 import { traceloop } from './traceloop.ts'
 
 /** Every dialect, in order of precedence. A new one is one file and one line here. */
-export const DIALECTS: readonly Dialect[] = [semconv, traceloop, aiSdk, adk, semconvWithoutOperation]
+export const DIALECTS: readonly Dialect[] = [
+  semconv,
+  aiSdk,
+  openInference,
+  traceloop,
+  langfuse,
+  langsmith,
+  genkit,
+  adk,
+  mastra,
+  mastraTelemetry,
+  sentry,
+  semconvWithoutOperation,
+]

@@ -1,0 +1,41 @@
+/**
+ * Genkit: actions of the library as spans. The only usage is in the JSON text of an action's output, and every
+ * `generate` around a model repeats that of its last turn, so only models are believed.
+ *
+ * @module
+ */
+import { type Dialect, ROLES, type Role } from '../dialect.ts'
+
+const SUBTYPES: Readonly<Record<string, Role>> = {
+  model: ROLES.llm,
+  'background-model': ROLES.llm,
+  embedder: ROLES.embedding,
+  tool: ROLES.tool,
+  retriever: ROLES.uncounted,
+  reranker: ROLES.uncounted,
+  indexer: ROLES.uncounted,
+}
+
+/** Genkit. */
+export const genkit: Dialect = {
+  emitter: 'genkit',
+  roleOf(attributes) {
+    if (attributes['genkit:type'] === undefined) return undefined
+    const subtype = attributes['genkit:metadata:subtype']
+    // Flows, prompts and `generate`, which calls itself once more for each turn.
+    return typeof subtype === 'string' && Object.hasOwn(SUBTYPES, subtype) ? SUBTYPES[subtype] : ROLES.chain
+  },
+  usage: [
+    {
+      json: { attribute: 'genkit:output', path: ['usage'] },
+      input: ['inputTokens'],
+      output: ['outputTokens'],
+      cacheRead: ['cachedContentTokens'],
+      reasoning: ['thoughtsTokens'],
+      total: ['totalTokens'],
+      kinds: ['llm', 'embedding'],
+    },
+  ],
+  identity: { callModel: ['genkit:name'] },
+  failed: (attributes) => attributes['genkit:state'] === 'error',
+}

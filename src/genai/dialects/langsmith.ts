@@ -1,0 +1,40 @@
+/**
+ * LangSmith in OpenTelemetry mode: names of the conventions beside its own span kinds, and details of usage as JSON
+ * text. Failed spans have an `exception` event and no error status.
+ *
+ * @module
+ */
+import { type Dialect, ROLES, type Role } from '../dialect.ts'
+
+const KINDS: Readonly<Record<string, Role>> = {
+  llm: ROLES.llm,
+  embedding: ROLES.embedding,
+  chain: ROLES.chain,
+  tool: ROLES.tool,
+  retriever: ROLES.uncounted,
+}
+
+/** LangSmith. */
+export const langsmith: Dialect = {
+  emitter: 'langsmith',
+  scopes: ['langsmith'],
+  roleOf(attributes) {
+    const kind = attributes['langsmith.span.kind']
+    if (typeof kind !== 'string') return undefined
+    return Object.hasOwn(KINDS, kind) ? KINDS[kind] : ROLES.other
+  },
+  usage: [
+    {
+      json: { attribute: 'langsmith.usage_metadata' },
+      input: ['input_tokens'],
+      output: ['output_tokens'],
+      cacheRead: ['input_token_details.cache_read'],
+      cacheWrite: ['input_token_details.cache_creation'],
+      reasoning: ['output_token_details.reasoning'],
+      total: ['total_tokens'],
+      kinds: ['llm', 'embedding'],
+    },
+  ],
+  failed: (attributes, span) =>
+    attributes['langsmith.span.kind'] !== undefined && span.events.some((event) => event.name === 'exception'),
+}
