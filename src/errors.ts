@@ -16,6 +16,7 @@
  * - `dropped`: a limit was reached and something could not be kept;
  * - `undelivered`: records were left when the exporter shut down;
  * - `unreadable`: a span could not be read;
+ * - `duplicate`: two instrumentations record the same model calls; they are billed once;
  * - `late`: a span came after its session had been closed and forgotten;
  * - `callback`: a function given as an option threw;
  * - `closed`: `export` was called after `shutdown`.
@@ -30,6 +31,7 @@ export type KeitoErrorCode =
   | 'dropped'
   | 'undelivered'
   | 'unreadable'
+  | 'duplicate'
   | 'late'
   | 'callback'
   | 'closed'

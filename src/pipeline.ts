@@ -16,6 +16,7 @@ import { hasRemoteParent, isId, parentSpanIdOf, type SpanLike, scopeNameOf } fro
 import { callable, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
 import type { Settlement } from './session/settlement.ts'
 import { SessionStore, type SettleScope } from './session/store.ts'
+import { createDuplicateReport } from './telemetry/duplicate-report.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
 
@@ -39,10 +40,8 @@ export class Pipeline {
     for (const name of unknownOptions(options)) {
       this.#log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
     }
-    this.#store = new SessionStore(
-      { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' },
-      this.#counters,
-    )
+    const rules = { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' }
+    this.#store = new SessionStore(rules, this.#counters, createDuplicateReport(this.#log))
     this.#outbox = outboxOf(options.outbox)
     const connection = connect(options, this.#settings, env)
     this.#sender = new Sender({ ...connection, outbox: this.#outbox, counters: this.#counters, log: this.#log })

@@ -6,8 +6,8 @@
 import type { KeitoRecord } from '../billing/record.ts'
 import type { CallOptions, OutcomeClient } from '../keito/client.ts'
 import { withTracingSuppressed } from '../otel/suppress.ts'
+import { oneLine } from '../telemetry/one-line.ts'
 import { isFields } from './fields.ts'
-import { oneLine } from './one-line.ts'
 import { ambiguous, type Failure, type Outcome, retryable } from './outcome.ts'
 import { outcomeOfError } from './outcome-of-error.ts'
 

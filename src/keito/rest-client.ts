@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { oneLine } from '../delivery/one-line.ts'
+
 import { ambiguous, type Outcome, retryable } from '../delivery/outcome.ts'
 import { outcomeOfError } from '../delivery/outcome-of-error.ts'
 import { ConfigError } from '../errors.ts'
 import { withTracingSuppressed } from '../otel/suppress.ts'
+import { oneLine } from '../telemetry/one-line.ts'
 import { VERSION } from '../version.ts'
 import { apiRoot, DEFAULT_BASE_URL } from './base-url.ts'
 import type { OutcomeClient, OutcomeResource } from './client.ts'

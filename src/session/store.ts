@@ -24,7 +24,7 @@ import type { Settlement } from './settlement.ts'
 import { type StatementRules, statementOf } from './statement.ts'
 import { type SessionTree, treeOf } from './tree.ts'
 import type { PlacedCall } from './twin-pairs.ts'
-import { countUsage } from './usage.ts'
+import { countUsage, type ScopePair } from './usage.ts'
 
 /** Ids of forgotten sessions that are kept, to tell late spans from new sessions. */
 const MAX_FORGOTTEN = 50_000
@@ -45,6 +45,7 @@ export type SettleScope = 'due' | 'rooted' | 'all'
 export class SessionStore {
   readonly #rules: StoreRules
   readonly #counters: Counters
+  readonly #onDuplicate: (pair: ScopePair) => void
   readonly #open = new Map<string, Session>()
   readonly #settled = new Map<string, Session>()
   readonly #empty = new Map<string, Session>()
@@ -53,9 +54,11 @@ export class SessionStore {
   readonly #twins = new TwinBook()
   #spans = 0
 
-  constructor(rules: StoreRules, counters: Counters) {
+  /** @param onDuplicate Called for each call that two instrumentations recorded, whenever it is counted. */
+  constructor(rules: StoreRules, counters: Counters, onDuplicate: (pair: ScopePair) => void) {
     this.#rules = rules
     this.#counters = counters
+    this.#onDuplicate = onDuplicate
   }
 
   /** Whether no session is remembered. */
@@ -146,7 +149,8 @@ export class SessionStore {
       if (isFinal || session.isWhole) this.#close(session)
       if (session.facts.size === 0) continue
       const tree = treeFor(session)
-      const { claims, suppressed } = countUsage(tree, this.#twins)
+      const { claims, suppressed, duplicates } = countUsage(tree, this.#twins)
+      duplicates.forEach(this.#onDuplicate)
       const statements = statementOf(session, tree, claims, this.#twins, this.#rules)
       const { keepsFailedTime } = this.#rules
       const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })

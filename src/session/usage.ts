@@ -13,10 +13,21 @@ import { addUsage, excessUsage, fillUsage, modelOf, sameFamily, totalOf } from '
 import { pollClaims, withoutRepeats } from './repeats.ts'
 import type { Node, SessionTree } from './tree.ts'
 
-/** The claims of a session, and how many times usage was found repeated and left out. */
+/** Two instrumentations that recorded the same call, by the names of their scopes. */
+export interface ScopePair {
+  /** The framework's, or whichever is nearer to the agent. */
+  readonly outer: string
+  /** The one nearer to the provider: the one that can be spared. */
+  readonly inner: string
+}
+
+/** The claims of a session, and what was found repeated and left out. */
 export interface Counting {
   readonly claims: readonly Claim[]
+  /** How many times usage was left out. */
   readonly suppressed: number
+  /** Calls that two instrumentations recorded. */
+  readonly duplicates: readonly ScopePair[]
 }
 
 /**
@@ -38,7 +49,8 @@ export function countUsage(tree: SessionTree, twins: TwinView): Counting {
   }
   const calls = withoutRepeats(rootedFirst(counter.claims))
   const claims = [...calls, ...pollClaims(tree, calls)]
-  return { claims, suppressed: counter.suppressed + counter.claims.length - calls.length }
+  const suppressed = counter.suppressed + counter.claims.length - calls.length
+  return { claims, suppressed, duplicates: counter.duplicates }
 }
 
 /**
@@ -65,6 +77,7 @@ function rootedFirst(claims: readonly Claim[]): readonly Claim[] {
 
 class Counter {
   readonly claims: Claim[] = []
+  readonly duplicates: ScopePair[] = []
   readonly adrift: Adrift
   suppressed = 0
   readonly #tree: SessionTree
@@ -83,6 +96,7 @@ class Counter {
       const owner = this.#twins.ownerOf(node.fact)
       if (!usage || !owner) return
       this.suppressed++
+      this.#noteLayers(owner.scope, node.fact.scope)
       below.ownCalls++
       below.elsewhere.push({ owner, usage, isOwn: true })
       return
@@ -113,6 +127,7 @@ class Counter {
   /** L2: an outer layer repeats the call or calls below it. */
   #visitWrapper(node: Node, below: Below, usage: ReportedUsage): void {
     this.suppressed++
+    for (const claim of below.near) this.#noteLayers(node.fact.scope, claim.node.fact.scope)
     const [inner, ...others] = below.near
     if (inner && others.length === 0) {
       const before = inner.usage
@@ -165,6 +180,10 @@ class Counter {
     below.near.push(this.#own(below, makeClaim(node, model, 'aggregate', residual, residual.input)))
     below.nearMissing = []
     below.farMissing = []
+  }
+
+  #noteLayers(outer: string, inner: string): void {
+    if (outer !== inner) this.duplicates.push({ outer, inner })
   }
 
   #isBelow(node: Node, fact: SpanFact): boolean {

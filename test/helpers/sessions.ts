@@ -8,6 +8,7 @@ import { readFact } from '../../src/genai/read.ts'
 import { hasRemoteParent, parentSpanIdOf, type SpanLike } from '../../src/otel/span.ts'
 import type { Settlement } from '../../src/session/settlement.ts'
 import { SessionStore, type SettleScope, type StoreRules } from '../../src/session/store.ts'
+import type { ScopePair } from '../../src/session/usage.ts'
 import { createCounters } from '../../src/telemetry/stats.ts'
 import type { TraceBuilder } from './spans.ts'
 
@@ -29,11 +30,13 @@ export class Desk {
   readonly store: SessionStore
   /** Everything that was settled, in order. */
   readonly settled: Settlement[] = []
+  /** Calls that two instrumentations recorded, as they were reported. */
+  readonly duplicates: ScopePair[] = []
   /** Spans that came after their session had been forgotten. */
   late = 0
 
   constructor(rules: Partial<StoreRules> = {}) {
-    this.store = new SessionStore(someRules(rules), this.counters)
+    this.store = new SessionStore(someRules(rules), this.counters, (pair) => this.duplicates.push(pair))
   }
 
   /** Takes ended spans in, at a moment of the store's clock. */
