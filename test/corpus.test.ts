@@ -1,19 +1,23 @@
 /** Recorded spans of real frameworks are billed exactly as a perfect reader would, and never above it, in any batches. */
+import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { book, bookedTokens, expectedTokens, scenario, scenarioNames, wrongEntries } from './helpers/corpus.ts'
+import { book } from './corpus/booking.ts'
+import { BATCHES, emitterOf, readScenario, scenariosIn } from './corpus/scenario.ts'
+import { verdictOf } from './corpus/verdict.ts'
+
+const scenarios = scenariosIn(fileURLToPath(new URL('fixtures/corpus', import.meta.url))).map((path) => ({
+  path,
+  name: `${emitterOf(path)}/${basename(path)}`,
+}))
 
 test('the fixtures are there', () => {
-  expect(scenarioNames().length).toBeGreaterThan(100)
+  expect(scenarios.length).toBeGreaterThan(100)
 })
 
-describe.each(['recorded', 'single', 'each'] as const)('in %s batches', (batches) => {
-  test.each(scenarioNames())('%s', async (name) => {
-    const recording = scenario(name, batches)
-    const booked = await book(recording)
-    const [tokens, expected] = [bookedTokens(recording.expected, booked), expectedTokens(recording.expected)]
-    const over = Object.entries(tokens).filter(([where, count]) => count > (expected[where] ?? 0))
-    expect(over, 'billed above the truth').toEqual([])
-    expect(tokens).toEqual(expected)
-    expect(wrongEntries(recording.expected, booked)).toEqual([])
+describe.each(BATCHES)('in %s batches', (batches) => {
+  test.each(scenarios)('$name', async ({ path }) => {
+    const recording = readScenario(path, batches)
+    expect(verdictOf(recording.expected, await book(recording))).toEqual({ over: [], under: [] })
   })
 })

@@ -1,0 +1,45 @@
+/**
+ * Sends a scenario through the public exporter into a Keito in memory.
+ *
+ * @module
+ */
+import { type KeitoClient, KeitoSpanExporter } from '../../src/index.ts'
+import type { Scenario, Tokens } from './scenario.ts'
+
+/** What reached Keito, as far as it is compared. */
+export interface Booked {
+  readonly expenses: readonly (Tokens & {
+    readonly session: string
+    readonly model: string
+    readonly billable: boolean
+  })[]
+  readonly entries: readonly { readonly session: string; readonly durationMs: number }[]
+}
+
+/** Exports the batches of a scenario one after the other, flushes, shuts down, and answers what was booked. */
+export async function book({ batches }: Scenario): Promise<Booked> {
+  const expenses: Booked['expenses'][number][] = []
+  const entries: Booked['entries'][number][] = []
+  let count = 0
+  const client: KeitoClient = {
+    timeEntries: {
+      create: async ({ metadata }) => {
+        entries.push({ session: String(metadata.session_id), durationMs: Number(metadata.duration_ms) })
+        return { id: `entry-${++count}` }
+      },
+    },
+    expenses: {
+      create: async ({ metadata, billable }) => {
+        const [input, output] = [Number(metadata.input_tokens), Number(metadata.output_tokens)]
+        const model = String(metadata.model)
+        expenses.push({ session: String(metadata.session_id), model, input, output, billable: billable !== false })
+        return { id: `expense-${++count}` }
+      },
+    },
+  }
+  const exporter = new KeitoSpanExporter({ client, projectId: 'prj', taskId: 'tsk', expenseCategoryId: 'cat' })
+  for (const batch of batches) exporter.export(batch, () => undefined)
+  await exporter.forceFlush()
+  await exporter.shutdown()
+  return { expenses, entries }
+}
