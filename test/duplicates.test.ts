@@ -194,6 +194,31 @@ describe('two calls', () => {
     expect(billOf(run).tokens).toEqual({ 'gpt-4o': [200, 40] })
   })
 
+  test('that are the same stay three, each recorded by two layers below each other', () => {
+    const run = aTrace().agent('reviewer')
+    for (const at of [
+      [0, 100],
+      [5, 20],
+      [20, 40],
+    ] as const) {
+      run.chat({ ...OUTER, at, scope: 'outer-client' }).chat({ ...INNER, at, scope: 'inner-client', id: `r${at[0]}` })
+    }
+    expect(billOf(run).tokens).toEqual({ 'gpt-4o': [300, 60] })
+  })
+
+  test('in a framework, with two clients below each other in traces of their own, stay two', () => {
+    const run = aTrace().agent('reviewer')
+    const clients = [0, 1].map((shift) => {
+      run.chat({ ...CALL, at: [shift, 100 + shift] })
+      const client = aTrace()
+      client
+        .chat({ ...CALL, at: [shift + 5, 95 + shift], scope: 'outer-client' })
+        .chat({ ...CALL, at: [shift + 6, 94 + shift], scope: 'inner-client' })
+      return client
+    })
+    expect(billOf(run, ...clients).tokens).toEqual({ 'gpt-4o': [200, 40] })
+  })
+
   test('are two when the search is switched off', () => {
     expect(tokensOf(settle(apart(), { detectDuplicates: false }))).toEqual({ 'gpt-4o': [200, 40] })
   })

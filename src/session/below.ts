@@ -6,7 +6,7 @@
 import { NO_USAGE, type SpanFact, type Usage } from '../genai/fact.ts'
 import type { Claim } from './claim.ts'
 import { isBoundary } from './kinds.ts'
-import { addUsage } from './merge.ts'
+import { addUsage, excessUsage } from './merge.ts'
 import type { Node } from './tree.ts'
 
 /** Counted tokens of a subtree. */
@@ -92,6 +92,12 @@ export function leave(node: Node, below: Below): Below {
 export function grow(counted: Counted, usage: Usage, claims: number): void {
   counted.usage = addUsage(counted.usage, usage)
   counted.claims += claims
+}
+
+/** Takes a claim's tokens out of a count. */
+export function shrink(counted: Counted, usage: Usage): void {
+  counted.usage = excessUsage(counted.usage, usage)
+  counted.claims--
 }
 
 /** Appends without spreading: a trace can be wider than an argument list. */

@@ -116,7 +116,10 @@ export function statementOf(
     statements.push(state(undefined, unionOf(spans), spans))
   } else if (claimsOf.has(undefined)) {
     const spans = (claimsOf.get(undefined) ?? []).map((claim) => claim.node.fact).sort(byStart)
-    statements.push(state(undefined, undefined, spans))
+    const rest = state(undefined, undefined, spans)
+    // Whose calls they were is not known; where every run of the trace failed, they were a failed run's.
+    const haveAllFailed = statements.length > 0 && statements.every((run) => run.outcome === 'failed')
+    statements.push(haveAllFailed ? { ...rest, outcome: 'failed' } : rest)
   }
   return statements
 }

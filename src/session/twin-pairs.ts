@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
+import { createLayersFinder, shareLayer } from './layers.ts'
 import { sameFamily } from './merge.ts'
 import { byStart, type Node } from './tree.ts'
 
@@ -39,11 +40,14 @@ export function* pairsOf(
   mayJoin: (a: SpanFact, b: SpanFact) => boolean,
 ): Generator<TwinPair> {
   const sorted = calls.toSorted((x, y) => byStart(x.node.fact, y.node.fact))
+  const layersOf = createLayersFinder()
+  const mayPair = (a: Node, b: Node) => !shareLayer(layersOf(a), layersOf(b))
   if (sorted.length <= MAX_COMPARED) {
-    yield* bestFirst(sorted.flatMap((a, i) => rankedPairs(a, sorted, i + 1, Number.POSITIVE_INFINITY, () => true)))
+    yield* bestFirst(sorted.flatMap((a, i) => rankedPairs(a, sorted, i + 1, Number.POSITIVE_INFINITY, mayPair)))
     return
   }
-  for (const [i, a] of sorted.entries()) yield* bestFirst(rankedPairs(a, sorted, i + 1, MAX_NEAREST, mayJoin))
+  const mayStillPair = (a: Node, b: Node) => mayJoin(a.fact, b.fact) && mayPair(a, b)
+  for (const [i, a] of sorted.entries()) yield* bestFirst(rankedPairs(a, sorted, i + 1, MAX_NEAREST, mayStillPair))
 }
 
 interface RankedPair extends TwinPair {
@@ -60,14 +64,14 @@ function rankedPairs(
   sorted: readonly PlacedCall[],
   from: number,
   most: number,
-  mayJoin: (a: SpanFact, b: SpanFact) => boolean,
+  mayPair: (a: Node, b: Node) => boolean,
 ): RankedPair[] {
   const pairs: RankedPair[] = []
   const latestNs = a.node.fact.endNs + TOLERANCE_NS
   for (let j = from; j < sorted.length && pairs.length < most; j++) {
     const b = sorted[j]
     if (!b || b.node.fact.startNs > latestNs) break
-    if (a.node.fact.scope === b.node.fact.scope || !mayJoin(a.node.fact, b.node.fact)) continue
+    if (a.node.fact.scope === b.node.fact.scope || !mayPair(a.node, b.node)) continue
     const rank = rankOf(a, b)
     if (rank !== undefined) pairs.push({ a, b, rank })
   }

@@ -5,7 +5,7 @@
  */
 import { NO_USAGE, type ReportedUsage, type SpanFact, type Usage } from '../genai/fact.ts'
 import { Adrift } from './adrift.ts'
-import { type Below, emptyBelow, grow, leave, mergeBelow } from './below.ts'
+import { type Below, emptyBelow, grow, leave, mergeBelow, shrink } from './below.ts'
 import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
 import { isWork } from './kinds.ts'
@@ -47,9 +47,10 @@ export function countUsage(tree: SessionTree, twins: TwinView): Counting {
     below.set(node, left)
     counter.adrift.add(node, left)
   }
-  const calls = withoutRepeats(rootedFirst(counter.claims))
+  const owned = counter.claims
+  const calls = withoutRepeats(rootedFirst(owned))
   const claims = [...calls, ...pollClaims(tree, calls)]
-  const suppressed = counter.suppressed + counter.claims.length - calls.length
+  const suppressed = counter.suppressed + owned.length - calls.length
   return { claims, suppressed, duplicates: counter.duplicates }
 }
 
@@ -76,7 +77,8 @@ function rootedFirst(claims: readonly Claim[]): readonly Claim[] {
 }
 
 class Counter {
-  readonly claims: Claim[] = []
+  readonly #claims: Claim[] = []
+  readonly #givenUp = new Set<Claim>()
   readonly duplicates: ScopePair[] = []
   readonly adrift: Adrift
   suppressed = 0
@@ -90,20 +92,38 @@ class Counter {
     this.#twins = twins
   }
 
+  get claims(): readonly Claim[] {
+    return this.#givenUp.size === 0 ? this.#claims : this.#claims.filter((claim) => !this.#givenUp.has(claim))
+  }
+
   visit(node: Node, below: Below): void {
     const usage = this.#twins.usageOf(node.fact)
     if (isElsewhere(node.fact, this.#twins)) {
       const owner = this.#twins.ownerOf(node.fact)
-      if (!usage || !owner) return
-      this.suppressed++
-      this.#noteLayers(owner.scope, node.fact.scope)
-      below.ownCalls++
-      below.elsewhere.push({ owner, usage, isOwn: true })
+      if (usage && owner) this.#visitTwin(node, owner, below, usage)
       return
     }
     if (node.fact.kind === 'llm') this.#visitCall(node, below, usage)
     else if (node.fact.kind === 'embedding') this.#visitEmbedding(node, below, usage)
     else if (usage && node.fact.kind !== 'poll') this.#visitAggregate(node, below, usage)
+  }
+
+  /** L3: the call is billed under another record of it, and so is what an inner layer says of it. */
+  #visitTwin(node: Node, owner: SpanFact, below: Below, usage: ReportedUsage): void {
+    this.suppressed++
+    this.#noteLayers(owner.scope, node.fact.scope)
+    const repeated = node.fact.kind === 'llm' ? below.near : below.embeddings
+    if (repeated.length > 0 && !this.#isBelow(node, owner) && isSameCall(node, usage, repeated)) {
+      for (const claim of repeated.splice(0)) {
+        this.suppressed++
+        this.#givenUp.add(claim)
+        if (claim.source === 'embedding') continue
+        shrink(below.all, claim.usage)
+        shrink(below.own, claim.usage)
+      }
+    }
+    below.ownCalls++
+    below.elsewhere.push({ owner, usage, isOwn: true })
   }
 
   #visitCall(node: Node, below: Below, usage: ReportedUsage | undefined): void {
@@ -154,7 +174,7 @@ class Counter {
       return
     }
     const claim = makeClaim(node, this.#twins.modelOf(node.fact), 'embedding', usage, usage.rawInput)
-    this.claims.push(claim)
+    this.#claims.push(claim)
     below.embeddings.push(claim)
   }
 
@@ -194,7 +214,7 @@ class Counter {
 
   /** Takes a claim of model tokens in, and counts it for the spans above. */
   #own(below: Below, claim: Claim): Claim {
-    this.claims.push(claim)
+    this.#claims.push(claim)
     grow(below.all, claim.usage, 1)
     grow(below.own, claim.usage, 1)
     below.models.add(claim.model)
