@@ -80,6 +80,16 @@ describe('a complete trace', () => {
     )
   })
 
+  test('is billed exactly when every call shows its usage and all calls are alike', () => {
+    fc.assert(
+      fc.property(plans({ elsewhere: true, alike: true }), (plan) => {
+        const trace = build(plan)
+        expect(totalOf(billAtOnce(trace.spans))).toEqual(trace.tokens)
+      }),
+      RUNS,
+    )
+  })
+
   test('is never billed above the truth when some calls hide theirs', () => {
     fc.assert(
       fc.property(plans({ silent: true, elsewhere: true }), (plan) => {
@@ -133,6 +143,18 @@ describe('a trace that arrives in pieces', () => {
         const settled = billInPieces(trace.spans, { seed: 0, stops })
         expect(totalOf(settled)).toEqual(trace.tokens)
         expect(msOf(settled)).toBe(trace.runMs)
+      }),
+      RUNS,
+    )
+  })
+
+  test('is never billed above the truth when all calls are alike, and spans come in the order they end', () => {
+    fc.assert(
+      fc.property(plans({ silent: true, elsewhere: true, alike: true }), schedules, (plan, { stops }) => {
+        const trace = build(plan)
+        const [input, output] = totalOf(billInPieces(trace.spans, { seed: 0, stops }))
+        expect(input).toBeLessThanOrEqual(trace.tokens[0])
+        expect(output).toBeLessThanOrEqual(trace.tokens[1])
       }),
       RUNS,
     )

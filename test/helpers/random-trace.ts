@@ -16,6 +16,7 @@ type Layers =
   | 'silent'
   | 'beside'
   | 'elsewhere'
+  | 'elsewhere twice'
   | 'beside twice'
 
 interface CallPlan {
@@ -59,18 +60,20 @@ interface PlanOptions {
   readonly silent?: boolean
   /** Some calls are recorded a second time in a trace of their own. */
   readonly elsewhere?: boolean
+  /** All calls have the same numbers. */
+  readonly alike?: boolean
 }
 
 /** Plans of traces. */
 export function plans(options: PlanOptions): fc.Arbitrary<Planned> {
   const silent: readonly Layers[] = options.silent ? ['inner silent', 'silent'] : []
-  const elsewhere: readonly Layers[] = options.elsewhere ? ['elsewhere'] : []
+  const elsewhere: readonly Layers[] = options.elsewhere ? ['elsewhere', 'elsewhere twice'] : []
   const layers = fc.constantFrom(...LAYERS, ...silent, ...elsewhere)
   const call = fc.record({
     type: fc.constant('call' as const),
     layers,
-    input: fc.integer({ min: 1, max: 3000 }),
-    output: fc.integer({ min: 1, max: 500 }),
+    input: options.alike ? fc.constant(100) : fc.integer({ min: 1, max: 3000 }),
+    output: options.alike ? fc.constant(10) : fc.integer({ min: 1, max: 500 }),
     model: fc.constantFrom('gpt-4o' as const, 'claude-opus-4-6' as const),
   })
   const group = (type: fc.Arbitrary<GroupPlan['type']>, below: fc.Arbitrary<readonly Plan[]>) =>
@@ -92,7 +95,9 @@ export function plans(options: PlanOptions): fc.Arbitrary<Planned> {
     isParallel: fc.boolean(),
     runs: fc.array(fc.oneof(agent, workflow), { minLength: 1, maxLength: 3 }),
   })
-  return options.silent ? planned : planned.map(({ isParallel, runs }) => ({ isParallel, runs: distinct(runs) }))
+  return options.silent || options.alike
+    ? planned
+    : planned.map(({ isParallel, runs }) => ({ isParallel, runs: distinct(runs) }))
 }
 
 function distinct(plans: readonly Plan[], count = { calls: 0 }): readonly Plan[] {
@@ -185,9 +190,10 @@ function placeCall(
   if (layers === 'beside' || layers === 'beside twice') above.chat({ ...inner, id: `reply-${index}` })
   if (layers === 'beside twice')
     above.http({ at: [from, to] }).chat({ ...inner, at: [from + 2, to - 2], scope: 'wire' })
-  if (layers === 'elsewhere') {
+  if (layers === 'elsewhere' || layers === 'elsewhere twice') {
     const other = aTrace({ scope: 'client' })
-    other.chat({ ...inner, id: `reply-${index}` })
+    const record = other.chat({ ...inner, id: `reply-${index}` })
+    if (layers === 'elsewhere twice') record.http().chat({ ...inner, at: [from + 2, to - 2], scope: 'wire' })
     elsewhere.push(other)
   }
 }
