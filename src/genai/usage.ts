@@ -46,7 +46,8 @@ export function readUsage(attributes: Attributes, context: UsageContext): UsageR
   for (const family of FAMILIES) {
     const input = numbers.first(family, 'input') ?? 0
     const output = numbers.first(family, 'output') ?? 0
-    if (input === 0 && output === 0) continue
+    // Where input leaves cache out, all of it can have come from the cache.
+    if (input === 0 && output === 0 && !numbers.first(family, 'cacheRead')) continue
     const provider = context.providerUsage?.(attributes, input, output)
     const written: Written = {
       input,
@@ -124,9 +125,11 @@ const NOTHING: Attributes = {}
 function inclusive(written: Written, context: UsageContext, provider: ProviderUsage | undefined): ReportedUsage {
   const { input, output, cacheRead, cacheWrite, reasoning, total } = written
   const cache = cacheRead + cacheWrite
-  const leavesOut = cache > 0 && leavesCacheOut(written, context, provider)
+  // Langfuse takes both out of both.
+  const bothAreExtra = cache > 0 && reasoning > 0 && total === input + output + cache + reasoning
+  const leavesOut = bothAreExtra || (cache > 0 && leavesCacheOut(written, context, provider))
   const leftOut = provider?.reasoningLeftOut ?? 0
-  const reasoningIsExtra = reasoning > output || (reasoning > 0 && total === input + output + reasoning)
+  const reasoningIsExtra = bothAreExtra || reasoning > output || (reasoning > 0 && total === input + output + reasoning)
   return {
     input: leavesOut ? input + cache : input,
     output: output + (leftOut || (reasoningIsExtra ? reasoning : 0)),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { SpanFact } from '../genai/fact.ts'
-import { familiesOf } from './merge.ts'
+import { familiesOf, uncachedInputOf } from './merge.ts'
 
 /** Some emitters round their times to milliseconds; the comparison itself is stricter. */
 const SLACK_NS = 5_000_000n
@@ -97,10 +97,7 @@ function searchesOf(fact: SpanFact): readonly string[] {
 function keysOf(fact: SpanFact): readonly string[] {
   const keys: string[] = fact.responseId === undefined ? [] : [`id ${fact.responseId}`]
   if (!fact.usage) return keys
-  const { input, rawInput } = fact.usage
-  for (const family of familiesOf(fact)) {
-    keys.push(`${fact.kind} ${family} ${input}`)
-    if (rawInput !== input) keys.push(`${fact.kind} ${family} ${rawInput}`)
-  }
+  const inputs = new Set([fact.usage.input, fact.usage.rawInput, uncachedInputOf(fact.usage)])
+  for (const family of familiesOf(fact)) for (const input of inputs) keys.push(`${fact.kind} ${family} ${input}`)
   return keys
 }

@@ -40,7 +40,7 @@ export function familiesOf(fact: SpanFact): readonly string[] {
  * missing: a zero, a cache breakdown, or the input with cache when the inner span does not know of cache.
  */
 export function fillUsage(inner: ReportedUsage, outer: ReportedUsage): ReportedUsage {
-  const sameRaw = inner.rawInput === outer.rawInput
+  const sameRaw = inner.rawInput === outer.rawInput || inner.rawInput === uncachedInputOf(outer)
   const input = sameRaw ? Math.max(inner.input, outer.input) : inner.input || outer.input
   const output = inner.output || outer.output
   const cache = inner.cacheRead + inner.cacheWrite === 0 && outer.cacheRead + outer.cacheWrite <= input ? outer : inner
@@ -54,6 +54,11 @@ export function fillUsage(inner: ReportedUsage, outer: ReportedUsage): ReportedU
     rawInput: inner.rawInput || outer.rawInput,
     scope: inner.scope,
   }
+}
+
+/** The input that neither came from the cache nor went there: all that a layer may know which is blind to it. */
+export function uncachedInputOf(usage: Usage): number {
+  return usage.input - usage.cacheRead - usage.cacheWrite
 }
 
 /** Adds usage up. */

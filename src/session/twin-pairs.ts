@@ -5,7 +5,7 @@
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
 import { createLayersFinder, shareLayer } from './layers.ts'
-import { sameFamily } from './merge.ts'
+import { sameFamily, uncachedInputOf } from './merge.ts'
 import { byStart, type Node } from './tree.ts'
 
 /** Some emitters round their times to milliseconds. */
@@ -80,7 +80,7 @@ function rankedPairs(
 
 /**
  * How well two records fit as one call, smaller is better; undefined when they cannot be one. Equal response ids come
- * before everything else, then the smallest difference of their intervals.
+ * before everything else, then the smallest difference of their intervals; those that only overlap come last.
  */
 function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
   const [one, two] = [a.node.fact, b.node.fact]
@@ -96,24 +96,39 @@ function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
   return one.usage && two.usage && sameNumbers(one.usage, two.usage) ? slack : undefined
 }
 
+/** More than any difference of intervals: what comes before, and what comes after all others. */
 const FIRST = 1n << 80n
+const LAST = 1n << 70n
 
-/** How much longer the outer interval is than the inner one, or undefined when neither lies inside the other. */
+/**
+ * How much two intervals differ, or undefined when they cannot be one call's: neither lies inside the other, and they
+ * do not have most of their time in common either, as when a framework learns of its calls late.
+ */
 function slackOf(a: SpanFact, b: SpanFact): bigint | undefined {
   const early = a.startNs - b.startNs
   const late = a.endNs - b.endNs
+  const difference = absolute(early) + absolute(late)
   const aHoldsB = early <= TOLERANCE_NS && late >= -TOLERANCE_NS
   const bHoldsA = early >= -TOLERANCE_NS && late <= TOLERANCE_NS
-  return aHoldsB || bHoldsA ? absolute(early) + absolute(late) : undefined
+  if (aHoldsB || bHoldsA) return difference
+  const shared = (a.endNs < b.endNs ? a.endNs : b.endNs) - (a.startNs > b.startNs ? a.startNs : b.startNs)
+  const shorter = a.endNs - a.startNs < b.endNs - b.startNs ? a.endNs - a.startNs : b.endNs - b.startNs
+  return shared * 2n > shorter ? difference + LAST : undefined
 }
 
 function absolute(value: bigint): bigint {
   return value < 0n ? -value : value
 }
 
+/** Some emitters are one output token off. A layer that is blind to the cache shows the input without it. */
 function sameNumbers(a: ReportedUsage, b: ReportedUsage): boolean {
-  const inputs = [b.input, b.rawInput]
-  return Math.abs(a.output - b.output) <= 1 && (inputs.includes(a.input) || inputs.includes(a.rawInput))
+  if (Math.abs(a.output - b.output) > 1) return false
+  if ([b.input, b.rawInput].some((input) => input === a.input || input === a.rawInput)) return true
+  return isBlindView(a, b) || isBlindView(b, a)
+}
+
+function isBlindView(blind: ReportedUsage, seeing: ReportedUsage): boolean {
+  return blind.cacheRead + blind.cacheWrite === 0 && blind.input === uncachedInputOf(seeing) && blind.input > 0
 }
 
 function isAbove(upper: Node, lower: Node): boolean {

@@ -17,6 +17,9 @@ the exporter. Ends with 1 when anything was billed above what the spans say, wit
   under, over billed less, billed more
   impossible  of all of these: the spans hold less than what was really used`
 
+/** Findings of one scenario that are printed. */
+const SHOWN = 3
+
 interface Row {
   scenarios: number
   exact: number
@@ -68,8 +71,8 @@ async function judge(scenario: string, how: Batches): Promise<void> {
     sum[over.length > 0 ? 'over' : under.length > 0 ? 'under' : 'exact']++
     if (!recording.expected.achievable) sum.impossible++
   }
-  for (const what of over) findings.push(`over   ${scenario}  ${what}`)
-  for (const what of under) findings.push(`under  ${scenario}  ${what}`)
+  if (over.length > 0) findings.push(`over   ${scenario}: ${over.slice(0, SHOWN).join('; ')}`)
+  if (under.length > 0) findings.push(`under  ${scenario}: ${under.slice(0, SHOWN).join('; ')}`)
 }
 
 function newRow(): Row {

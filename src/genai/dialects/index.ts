@@ -17,12 +17,12 @@ import { traceloop } from './traceloop.ts'
 
 /** Every dialect, in order of precedence. A new one is one file and one line here. */
 export const DIALECTS: readonly Dialect[] = [
+  langsmith,
   semconv,
   aiSdk,
   openInference,
   traceloop,
   langfuse,
-  langsmith,
   genkit,
   adk,
   mastra,

@@ -1,6 +1,6 @@
 /**
  * LangSmith in OpenTelemetry mode: names of the conventions beside its own span kinds, and details of usage as JSON
- * text. Failed spans have an `exception` event and no error status.
+ * text. Its span kinds are to be believed before the operation name: retrievers are `embeddings` there. Failed spans have an `exception` event and no error status.
  *
  * @module
  */
@@ -34,6 +34,14 @@ export const langsmith: Dialect = {
       total: ['total_tokens'],
       kinds: ['llm', 'embedding'],
     },
+    {
+      // Versions before 0.4 have only these, with Anthropic's own names.
+      json: { attribute: 'gen_ai.usage.input_token_details' },
+      input: [],
+      cacheRead: ['cache_read'],
+      cacheWrite: ['cache_creation', 'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens'],
+    },
+    { json: { attribute: 'gen_ai.usage.output_token_details' }, input: [], reasoning: ['reasoning'] },
   ],
   failed: (attributes, span) =>
     attributes['langsmith.span.kind'] !== undefined && span.events.some((event) => event.name === 'exception'),
