@@ -47,7 +47,8 @@ export function readUsage(attributes: Attributes, context: UsageContext): UsageR
     const input = numbers.first(family, 'input') ?? 0
     const output = numbers.first(family, 'output') ?? 0
     // Where input leaves cache out, all of it can have come from the cache.
-    if (input === 0 && output === 0 && !numbers.first(family, 'cacheRead')) continue
+    const isShown = input > 0 || output > 0 || (family.input.length > 0 && numbers.first(family, 'cacheRead'))
+    if (!isShown) continue
     const provider = context.providerUsage?.(attributes, input, output)
     const written: Written = {
       input,

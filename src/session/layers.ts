@@ -9,8 +9,8 @@ import { isBoundary } from './kinds.ts'
 import { sameFamily } from './merge.ts'
 import type { Node } from './tree.ts'
 
-/** The scopes that recorded a call on its branch, its own included. */
-export type Layers = ReadonlySet<string>
+/** The records of a call on its branch, its own included. */
+export type Layers = ReadonlySet<Node>
 
 /** Remembers the layers of the calls that it is asked about. */
 export function createLayersFinder(): (call: Node) => Layers {
@@ -22,16 +22,22 @@ export function createLayersFinder(): (call: Node) => Layers {
   }
 }
 
-/** Whether two calls have a scope in common. An instrumentation records a call once, so then they are two calls. */
-export function shareLayer(one: Layers, two: Layers): boolean {
-  for (const scope of one) if (two.has(scope)) return true
+/**
+ * Whether one instrumentation recorded both calls. It records a call once, so then they are two. A layer around both
+ * says nothing of the kind.
+ */
+export function shareScope(one: Layers, two: Layers): boolean {
+  for (const a of one) {
+    if (two.has(a)) continue
+    for (const b of two) if (!one.has(b) && a.fact.scope === b.fact.scope) return true
+  }
   return false
 }
 
 function layersOf(call: Node): Layers {
-  const scopes = new Set([call.fact.scope])
-  const note = ({ fact }: Node) => {
-    if (fact.kind === call.fact.kind && mayBeSame(fact, call.fact)) scopes.add(fact.scope)
+  const layers = new Set([call])
+  const note = (node: Node) => {
+    if (node.fact.kind === call.fact.kind && mayBeSame(node.fact, call.fact)) layers.add(node)
   }
   for (let at = call.parent; at && !isBoundary(at.fact.kind); at = at.parent) note(at)
   const below = [...call.children]
@@ -41,7 +47,7 @@ function layersOf(call: Node): Layers {
     note(node)
     for (const child of node.children) below.push(child)
   }
-  return scopes
+  return layers
 }
 
 function mayBeSame(a: SpanFact, b: SpanFact): boolean {

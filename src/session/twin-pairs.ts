@@ -4,7 +4,7 @@
  * @module
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
-import { createLayersFinder, shareLayer } from './layers.ts'
+import { createLayersFinder, shareScope } from './layers.ts'
 import { sameFamily, uncachedInputOf } from './merge.ts'
 import { byStart, type Node } from './tree.ts'
 
@@ -41,7 +41,7 @@ export function* pairsOf(
 ): Generator<TwinPair> {
   const sorted = calls.toSorted((x, y) => byStart(x.node.fact, y.node.fact))
   const layersOf = createLayersFinder()
-  const mayPair = (a: Node, b: Node) => !shareLayer(layersOf(a), layersOf(b))
+  const mayPair = (a: Node, b: Node) => !shareScope(layersOf(a), layersOf(b))
   if (sorted.length <= MAX_COMPARED) {
     yield* bestFirst(sorted.flatMap((a, i) => rankedPairs(a, sorted, i + 1, Number.POSITIVE_INFINITY, mayPair)))
     return

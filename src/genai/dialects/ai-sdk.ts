@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { anthropicUsage } from '../anthropic-usage.ts'
 import { type Attributes, type Dialect, type ProviderUsage, ROLES, type Role } from '../dialect.ts'
 import { at, countAt, parseJson } from '../json.ts'
 
@@ -57,25 +58,24 @@ export const aiSdk: Dialect = {
     agentName: ['ai.telemetry.functionId'],
   },
   failed: (attributes) => attributes['ai.response.finishReason'] === 'error',
-  providerUsage: anthropicUsage,
+  providerUsage: metadataUsage,
 }
 
 /**
  * Anthropic's own numbers in `ai.response.providerMetadata`. Versions 4 and 5 wrote Anthropic's input count, which
  * leaves cache out, under the same name that includes cache elsewhere; version 4 keeps only the cache counts here.
  */
-function anthropicUsage(attributes: Attributes, input: number): ProviderUsage | undefined {
+function metadataUsage(attributes: Attributes, input: number): ProviderUsage | undefined {
   const text = attributes['ai.response.providerMetadata']
   if (typeof text !== 'string' || !text.includes('"anthropic"')) return undefined
   const anthropic = at(parseJson(text), 'anthropic')
   if (anthropic === undefined) return undefined
-  const rawInput = countAt(anthropic, 'usage', 'input_tokens')
-  return {
-    cacheRead:
-      countAt(anthropic, 'usage', 'cache_read_input_tokens') ?? countAt(anthropic, 'cacheReadInputTokens') ?? 0,
-    cacheWrite:
-      countAt(anthropic, 'usage', 'cache_creation_input_tokens') ?? countAt(anthropic, 'cacheCreationInputTokens') ?? 0,
-    inputLeavesCacheOut: rawInput === undefined || rawInput === input,
-    reasoningLeftOut: 0,
-  }
+  return (
+    anthropicUsage(at(anthropic, 'usage'), input) ?? {
+      cacheRead: countAt(anthropic, 'cacheReadInputTokens') ?? 0,
+      cacheWrite: countAt(anthropic, 'cacheCreationInputTokens') ?? 0,
+      inputLeavesCacheOut: countAt(anthropic, 'usage', 'input_tokens') === undefined,
+      reasoningLeftOut: 0,
+    }
+  )
 }

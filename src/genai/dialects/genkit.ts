@@ -4,7 +4,9 @@
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { anthropicUsage } from '../anthropic-usage.ts'
+import { type Attributes, type Dialect, type ProviderUsage, ROLES, type Role } from '../dialect.ts'
+import { at, parseJson } from '../json.ts'
 
 const SUBTYPES: Readonly<Record<string, Role>> = {
   model: ROLES.llm,
@@ -38,4 +40,13 @@ export const genkit: Dialect = {
   ],
   identity: { callModel: ['genkit:name'] },
   failed: (attributes) => attributes['genkit:state'] === 'error',
+  providerUsage: replyUsage,
+}
+
+/** Plugins of Anthropic write its input count, which leaves cache out, and keep its reply beside it. */
+function replyUsage(attributes: Attributes, input: number): ProviderUsage | undefined {
+  const text = attributes['genkit:output']
+  if (typeof text !== 'string' || !text.includes('"cache_read_input_tokens"')) return undefined
+  const output = parseJson(text)
+  return anthropicUsage(at(output, 'custom', 'usage') ?? at(output, 'raw', 'usage'), input)
 }
