@@ -5,31 +5,42 @@
  * @module
  */
 
-/** An instrumentation scope that leaves cache out of input. */
-interface CacheConvention {
+/** What decides whether a span's input leaves cache out. */
+export interface InputSource {
+  /** The name of the instrumentation scope. */
   readonly scope: string
-  /** The only provider, by a part of its name, for whose models it does so. @default all */
-  readonly provider?: string
+  readonly provider: string | undefined
+  readonly model: string | undefined
+  /** The major version of the emitter, where its spans tell. */
+  readonly major: number | undefined
 }
 
-/** What {@link leavesCacheOut} knows; AI SDK 4 and 5 are told by what their spans carry, see `dialects/ai-sdk.ts`. */
+/** An emitter that leaves cache out of input. */
+export interface CacheConvention {
+  readonly scope: string
+  /** A part of the provider's or the model's name: the only ones for which it does so. @default all */
+  readonly of?: string
+  /** The major version that mended it. @default none has */
+  readonly before?: number
+}
+
+/** The emitters that do. Most pass on `input_tokens` of Anthropic, or `inputTokens` of Bedrock, as they are. */
 export const CACHE_LEFT_OUT: readonly CacheConvention[] = [
-  // Pass Anthropic's `input_tokens` on as it is.
+  { scope: 'ai', of: 'anthropic', before: 6 },
+  { scope: 'ai', of: 'bedrock', before: 6 },
   { scope: '@traceloop/instrumentation-anthropic' },
   { scope: '@traceloop/instrumentation-bedrock' },
   { scope: '@openlit/instrumentation-anthropic' },
+  { scope: 'openlit/instrumentation-anthropic' },
+  { scope: 'strands-agents', of: 'claude' },
 ]
 
-/**
- * Whether the spans of a scope write input without cache.
- *
- * @param scope The name of the instrumentation scope.
- * @param provider The provider that the span names.
- */
-export function leavesCacheOut(scope: string, provider: string | undefined): boolean {
+/** Whether a span comes from an emitter that is known to leave cache out of input. */
+export function leavesCacheOut({ scope, provider = '', model = '', major }: InputSource): boolean {
   return CACHE_LEFT_OUT.some(
-    (known) =>
-      known.scope === scope &&
-      (known.provider === undefined || (provider?.toLowerCase().includes(known.provider) ?? false)),
+    ({ scope: known, of = '', before }) =>
+      known === scope &&
+      (provider.toLowerCase().includes(of) || model.toLowerCase().includes(of)) &&
+      (before === undefined || (major !== undefined && major < before)),
   )
 }

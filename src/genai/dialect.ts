@@ -95,6 +95,8 @@ export interface Dialect {
   roleOf(attributes: Attributes, span: SpanLike): Role | undefined
   readonly usage?: readonly UsageNames[]
   readonly identity?: IdentityNames
+  /** The emitter's major version, where the span tells; what its numbers mean may have changed with it. */
+  majorVersionOf?(attributes: Attributes): number | undefined
   /** Whether the span says that its own work failed, beyond its status. */
   failed?(attributes: Attributes, span: SpanLike): boolean
   /**

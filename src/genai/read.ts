@@ -62,12 +62,21 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
   const scope = textOf(scopeNameOf(span)) ?? ''
   const speaker = BY_SCOPE.get(scope) ?? dialect
   const provider = first(attributes, IDENTITY.provider)
+  const requestModel =
+    modelIn(attributes, IDENTITY.requestModel) ??
+    (CALLS.has(kind) ? modelIn(attributes, IDENTITY.callModel) : undefined)
+  const responseModel = modelIn(attributes, IDENTITY.responseModel)
   const isMadeUp = dialect.madeUpAgents?.includes(span.name) ?? false
   const reading = role.countsUsage
     ? readUsage(attributes, {
         kind,
         scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
-        inputLeavesCacheOut: leavesCacheOut(scope, provider),
+        inputLeavesCacheOut: leavesCacheOut({
+          scope,
+          provider,
+          model: responseModel ?? requestModel,
+          major: speaker.majorVersionOf?.(attributes),
+        }),
         providerUsage: SPENDS.has(kind) ? speaker.providerUsage : undefined,
       })
     : { refused: 0 }
@@ -83,9 +92,8 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     failed: hasFailed(span, attributes),
     failsWithLastCall: speaker.failsWithLastCall ?? false,
     usage: reading.usage,
-    requestModel:
-      first(attributes, IDENTITY.requestModel) ?? (CALLS.has(kind) ? first(attributes, IDENTITY.callModel) : undefined),
-    responseModel: first(attributes, IDENTITY.responseModel),
+    requestModel,
+    responseModel,
     provider,
     responseId: first(attributes, IDENTITY.responseId),
     agentName:
@@ -108,6 +116,12 @@ function hasFailed(span: SpanLike, attributes: Attributes): boolean {
 function serviceNameOf(resource: Attributes): string | undefined {
   const name = textOf(resource['service.name'])
   return name?.startsWith('unknown_service') ? undefined : name
+}
+
+/** Some emitters write a word where they do not know the model. */
+function modelIn(attributes: Attributes, names: readonly string[]): string | undefined {
+  const model = first(attributes, names)
+  return model?.toLowerCase() === 'unknown' ? undefined : model
 }
 
 function first(attributes: Attributes, names: readonly string[]): string | undefined {

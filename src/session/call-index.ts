@@ -4,13 +4,13 @@
  * @module
  */
 import type { SpanFact } from '../genai/fact.ts'
-import { familiesOf, uncachedInputOf } from './merge.ts'
+import { uncachedInputOf } from './merge.ts'
 
 /** Some emitters round their times to milliseconds; the comparison itself is stricter. */
 const SLACK_NS = 5_000_000n
 
 /**
- * Calls by what twins must share: the response id, or model family and input tokens. Twins in different traces exist
+ * Calls by what twins must share: the response id, or the input tokens. Twins in different traces exist
  * only where one of them has no parent, so a call with a parent looks at its own trace and at those without. As long as
  * one instrumentation is all there is, nothing is indexed at all.
  */
@@ -98,6 +98,6 @@ function keysOf(fact: SpanFact): readonly string[] {
   const keys: string[] = fact.responseId === undefined ? [] : [`id ${fact.responseId}`]
   if (!fact.usage) return keys
   const inputs = new Set([fact.usage.input, fact.usage.rawInput, uncachedInputOf(fact.usage)])
-  for (const family of familiesOf(fact)) for (const input of inputs) keys.push(`${fact.kind} ${family} ${input}`)
+  for (const input of inputs) keys.push(`${fact.kind} ${input}`)
   return keys
 }

@@ -5,7 +5,7 @@
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
 import { createLayersFinder, shareScope } from './layers.ts'
-import { sameFamily, uncachedInputOf } from './merge.ts'
+import { modelOf, sameFamily, uncachedInputOf } from './merge.ts'
 import { byStart, type Node } from './tree.ts'
 
 /** Some emitters round their times to milliseconds. */
@@ -88,7 +88,7 @@ function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
   if (one.traceId !== two.traceId && one.parentSpanId !== undefined && two.parentSpanId !== undefined) return undefined
   if (a.run && b.run && a.run !== b.run) return undefined
   const slack = slackOf(one, two)
-  if (slack === undefined || !sameFamily(one, two)) return undefined
+  if (slack === undefined || !mayBeOneModel(one, two)) return undefined
   if (isAbove(a.node, b.node) || isAbove(b.node, a.node)) return undefined
   if (one.responseId !== undefined && two.responseId !== undefined) {
     return one.responseId === two.responseId ? slack - FIRST : undefined
@@ -118,6 +118,10 @@ function slackOf(a: SpanFact, b: SpanFact): bigint | undefined {
 
 function absolute(value: bigint): bigint {
   return value < 0n ? -value : value
+}
+
+function mayBeOneModel(a: SpanFact, b: SpanFact): boolean {
+  return modelOf(a) === undefined || modelOf(b) === undefined || sameFamily(a, b)
 }
 
 /** Some emitters are one output token off. A layer that is blind to the cache shows the input without it. */

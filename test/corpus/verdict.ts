@@ -86,15 +86,18 @@ function compareRuns({ optionalRuns }: Expected, runs: readonly Run[], { entries
     if (!runs.some((run) => run.traceId === traceId)) bare.set(traceId, (bare.get(traceId) ?? 0) + wallMs)
   }
   const over: string[] = []
+  const under: string[] = []
   for (const { session, durationMs } of entries) {
     const fits = (run: Run) => run.traceId === session && Math.abs(run.wallMs - durationMs) <= TOLERANCE_MS
     if (takeFirst(needed, fits) || takeFirst(allowed, fits)) continue
-    if (durationMs > (bare.get(session) ?? Number.NEGATIVE_INFINITY) + TOLERANCE_MS) {
-      over.push(`${session}: ${durationMs} ms belong to no run`)
-    }
+    const isBare = durationMs <= (bare.get(session) ?? Number.NEGATIVE_INFINITY) + TOLERANCE_MS
     bare.delete(session)
+    if (isBare) continue
+    const longer = takeFirst(needed, (run) => run.traceId === session && run.wallMs > durationMs)
+    if (longer) under.push(`${session}: ${durationMs} ms instead of ${longer.wallMs} ms`)
+    else over.push(`${session}: ${durationMs} ms belong to no run`)
   }
-  return { over, under: needed.map((run) => `${run.traceId}: no time entry for ${run.wallMs} ms`) }
+  return { over, under: [...under, ...needed.map((run) => `${run.traceId}: no time entry for ${run.wallMs} ms`)] }
 }
 
 /** Expenses that would be on the invoice although every run of their trace failed. */
@@ -106,8 +109,7 @@ function billedFailures({ runs }: Expected, { expenses }: Booked): readonly stri
     .map(({ session, model }) => `${session} ${model}: billable, although the run failed`)
 }
 
-function takeFirst<T>(items: T[], fits: (item: T) => boolean): boolean {
+function takeFirst<T>(items: T[], fits: (item: T) => boolean): T | undefined {
   const index = items.findIndex(fits)
-  if (index >= 0) items.splice(index, 1)
-  return index >= 0
+  return index < 0 ? undefined : items.splice(index, 1)[0]
 }

@@ -58,7 +58,15 @@ export const aiSdk: Dialect = {
     agentName: ['ai.telemetry.functionId'],
   },
   failed: (attributes) => attributes['ai.response.finishReason'] === 'error',
+  majorVersionOf: majorVersion,
   providerUsage: metadataUsage,
+}
+
+/** From 5 on, requests carry it; OpenLLMetry's span processor adds it as well. */
+function majorVersion(attributes: Attributes): number | undefined {
+  const version = attributes['ai.sdk.version'] ?? attributes['ai.request.headers.user-agent']
+  const digits = typeof version === 'string' ? /^(?:ai\/)?(\d{1,3})\./.exec(version)?.[1] : undefined
+  return digits === undefined ? undefined : Number(digits)
 }
 
 /**

@@ -9,6 +9,7 @@ import { type Attributes, type Dialect, type ProviderUsage, ROLES, type Role } f
 import { at, parseJson } from '../json.ts'
 
 const SUBTYPES: Readonly<Record<string, Role>> = {
+  agent: ROLES.agent,
   model: ROLES.llm,
   'background-model': ROLES.llm,
   embedder: ROLES.embedding,

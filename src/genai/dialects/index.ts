@@ -9,7 +9,8 @@ import { aiSdk } from './ai-sdk.ts'
 import { genkit } from './genkit.ts'
 import { langfuse } from './langfuse.ts'
 import { langsmith } from './langsmith.ts'
-import { mastra, mastraTelemetry } from './mastra.ts'
+import { mastra } from './mastra.ts'
+import { mastraCalls, mastraGenerate, mastraStream } from './mastra-telemetry.ts'
 import { openInference } from './openinference.ts'
 import { semconv, semconvWithoutOperation } from './semconv.ts'
 import { sentry } from './sentry.ts'
@@ -26,7 +27,9 @@ export const DIALECTS: readonly Dialect[] = [
   genkit,
   adk,
   mastra,
-  mastraTelemetry,
+  mastraGenerate,
+  mastraStream,
+  mastraCalls,
   sentry,
   semconvWithoutOperation,
 ]

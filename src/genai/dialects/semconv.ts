@@ -66,6 +66,7 @@ export const semconv: Dialect = {
         'gen_ai.usage.input_tokens.cached',
         'gen_ai.usage.cache_read_tokens',
         'gen_ai.usage.input_cached_tokens',
+        'gen_ai.usage.cached_input_tokens',
       ],
       cacheWrite: [
         // cache_write in main; cache_creation in 1.40 to 1.41.
