@@ -17,6 +17,7 @@
  * - `undelivered`: records were left when the exporter shut down;
  * - `unreadable`: a span could not be read;
  * - `duplicate`: two instrumentations record the same model calls; they are billed once;
+ * - `context`: spans do not nest, because the host has no context manager;
  * - `late`: a span came after its session had been closed and forgotten;
  * - `callback`: a function given as an option threw;
  * - `closed`: `export` was called after `shutdown`.
@@ -32,6 +33,7 @@ export type KeitoErrorCode =
   | 'undelivered'
   | 'unreadable'
   | 'duplicate'
+  | 'context'
   | 'late'
   | 'callback'
   | 'closed'

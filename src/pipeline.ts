@@ -16,7 +16,7 @@ import { hasRemoteParent, isId, parentSpanIdOf, type SpanLike, scopeNameOf } fro
 import { callable, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
 import type { Settlement } from './session/settlement.ts'
 import { SessionStore, type SettleScope } from './session/store.ts'
-import { createDuplicateReport } from './telemetry/duplicate-report.ts'
+import { createFindingsReport } from './telemetry/findings-report.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
 
@@ -41,7 +41,7 @@ export class Pipeline {
       this.#log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
     }
     const rules = { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' }
-    this.#store = new SessionStore(rules, this.#counters, createDuplicateReport(this.#log))
+    this.#store = new SessionStore(rules, this.#counters, createFindingsReport(this.#log))
     this.#outbox = outboxOf(options.outbox)
     const connection = connect(options, this.#settings, env)
     this.#sender = new Sender({ ...connection, outbox: this.#outbox, counters: this.#counters, log: this.#log })

@@ -13,6 +13,8 @@ export type Attributes = { readonly [key: string]: unknown }
 export interface Role {
   readonly kind: FactKind
   readonly countsUsage: boolean
+  /** Its emitter makes such a span inside another of its own only, so that one without a parent has lost it. */
+  readonly isInner?: true
 }
 
 /** The roles a dialect may give a span; shared objects, so that telling a role allocates nothing. */
@@ -22,6 +24,9 @@ export const ROLES = {
   chain: { kind: 'chain', countsUsage: true },
   llm: { kind: 'llm', countsUsage: true },
   embedding: { kind: 'embedding', countsUsage: true },
+  /** A call that is always inside an agent, or inside another embedding. */
+  innerLlm: { kind: 'llm', countsUsage: true, isInner: true },
+  innerEmbedding: { kind: 'embedding', countsUsage: true, isInner: true },
   poll: { kind: 'poll', countsUsage: true },
   other: { kind: 'other', countsUsage: true },
   tool: { kind: 'tool', countsUsage: false },

@@ -65,6 +65,8 @@ export interface SpanFact {
   readonly agentName?: string | undefined
   /** Its emitter made this agent span up around others; without a name of its own, it goes by the first agent in it. */
   readonly isMadeUp: boolean
+  /** It has no parent although its emitter always gives it one: the host has no context manager, so no span has. */
+  readonly isStray: boolean
   /** `service.name` of the resource. */
   readonly serviceName?: string | undefined
   /** What `keito.*` attributes of the resource say about where work is booked. */

@@ -66,6 +66,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     modelIn(attributes, IDENTITY.requestModel) ??
     (CALLS.has(kind) ? modelIn(attributes, IDENTITY.callModel) : undefined)
   const responseModel = modelIn(attributes, IDENTITY.responseModel)
+  const parentSpanId = parentSpanIdOf(span)
   const isMadeUp = dialect.madeUpAgents?.includes(span.name) ?? false
   const reading = role.countsUsage
     ? readUsage(attributes, {
@@ -83,7 +84,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
   const fact = {
     traceId,
     spanId,
-    parentSpanId: parentSpanIdOf(span),
+    parentSpanId,
     scope,
     kind,
     emitter: speaker.emitter ?? (scope || 'opentelemetry'),
@@ -100,6 +101,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
       first(attributes, IDENTITY.agentName) ??
       (NAMED_KINDS.has(kind) && !dialect.namesFunctions && !isMadeUp ? textOf(span.name) : undefined),
     isMadeUp,
+    isStray: role.isInner === true && parentSpanId === undefined,
     serviceName: serviceNameOf(span.resource.attributes),
     resourceHints: readHints(span.resource.attributes)?.hints,
   }

@@ -149,10 +149,11 @@ function hasFailed(run: Node | undefined, members: readonly Node[], bareCalls: r
   return calls.sort(byStart).at(-1)?.failed ?? false
 }
 
-/** R3: the model calls that stand for a session without any agent. Orphans are none: their run may be elsewhere. */
+/** R3: the model calls that stand for a session without any agent. Orphans and strays are none: their run is elsewhere. */
 function topmostCalls(nodes: readonly Node[], twins: TwinView): readonly Node[] {
   return nodes.filter((node) => {
-    if (node.fact.kind !== 'llm' || node.missing !== undefined || isElsewhere(node.fact, twins)) return false
+    if (node.fact.kind !== 'llm' || node.missing !== undefined || node.fact.isStray) return false
+    if (isElsewhere(node.fact, twins)) return false
     for (let at = node.parent; at; at = at.parent) if (at.fact.kind === 'llm') return false
     return true
   })

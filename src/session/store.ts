@@ -38,6 +38,14 @@ export interface StoreRules extends StatementRules {
   readonly detectDuplicates: boolean
 }
 
+/** What a store finds out about the host's instrumentation. */
+export interface Findings {
+  /** Two instrumentations recorded a call. Called whenever it is counted. */
+  onDuplicate(pair: ScopePair): void
+  /** Spans of a scope do not nest. Called once for each scope. */
+  onStray(scope: string): void
+}
+
 /** Which open sessions are settled: those that are due, those whose root has arrived, or all. */
 export type SettleScope = 'due' | 'rooted' | 'all'
 
@@ -45,20 +53,20 @@ export type SettleScope = 'due' | 'rooted' | 'all'
 export class SessionStore {
   readonly #rules: StoreRules
   readonly #counters: Counters
-  readonly #onDuplicate: (pair: ScopePair) => void
+  readonly #findings: Findings
   readonly #open = new Map<string, Session>()
   readonly #settled = new Map<string, Session>()
   readonly #empty = new Map<string, Session>()
   readonly #forgotten = new Set<string>()
   readonly #calls = new CallIndex()
   readonly #twins = new TwinBook()
+  readonly #strayScopes = new Set<string>()
   #spans = 0
 
-  /** @param onDuplicate Called for each call that two instrumentations recorded, whenever it is counted. */
-  constructor(rules: StoreRules, counters: Counters, onDuplicate: (pair: ScopePair) => void) {
+  constructor(rules: StoreRules, counters: Counters, findings: Findings) {
     this.#rules = rules
     this.#counters = counters
-    this.#onDuplicate = onDuplicate
+    this.#findings = findings
   }
 
   /** Whether no session is remembered. */
@@ -93,6 +101,7 @@ export class SessionStore {
     if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
+    if (fact?.isStray) this.#noteStray(fact)
     this.#settled.delete(traceId)
     this.#empty.delete(traceId)
     this.#open.delete(traceId)
@@ -149,8 +158,8 @@ export class SessionStore {
       if (isFinal || session.isWhole) this.#close(session)
       if (session.facts.size === 0) continue
       const tree = treeFor(session)
-      const { claims, suppressed, duplicates } = countUsage(tree, this.#twins)
-      duplicates.forEach(this.#onDuplicate)
+      const { claims, suppressed, duplicates } = countUsage(tree, this.#twins, this.#strayScopes)
+      for (const pair of duplicates) this.#findings.onDuplicate(pair)
       const statements = statementOf(session, tree, claims, this.#twins, this.#rules)
       const { keepsFailedTime } = this.#rules
       const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })
@@ -162,6 +171,12 @@ export class SessionStore {
       session.suppressed = suppressed
     }
     return due
+  }
+
+  #noteStray({ scope }: SpanFact): void {
+    if (this.#strayScopes.has(scope)) return
+    this.#strayScopes.add(scope)
+    this.#findings.onStray(scope)
   }
 
   #close(session: Session): void {

@@ -35,9 +35,10 @@ export interface Counting {
  *
  * @param tree The facts of the session.
  * @param twins Which facts are the same call as another one, recorded by a second instrumentation.
+ * @param strayScopes Scopes whose spans do not nest, so that calls are not below the spans that sum them up.
  */
-export function countUsage(tree: SessionTree, twins: TwinView): Counting {
-  const counter = new Counter(tree, twins)
+export function countUsage(tree: SessionTree, twins: TwinView, strayScopes: ReadonlySet<string>): Counting {
+  const counter = new Counter(tree, twins, strayScopes)
   const below = new Map<Node, Below>()
   for (const node of adriftFirst(tree)) {
     const merged = mergeBelow(node.children.map((child) => below.get(child) ?? emptyBelow()))
@@ -84,12 +85,14 @@ class Counter {
   suppressed = 0
   readonly #tree: SessionTree
   readonly #twins: TwinView
+  readonly #strayScopes: ReadonlySet<string>
   #nodeOf: ReadonlyMap<SpanFact, Node> | undefined
 
-  constructor(tree: SessionTree, twins: TwinView) {
+  constructor(tree: SessionTree, twins: TwinView, strayScopes: ReadonlySet<string>) {
     this.adrift = new Adrift(tree.hasRoot)
     this.#tree = tree
     this.#twins = twins
+    this.#strayScopes = strayScopes
   }
 
   get claims(): readonly Claim[] {
@@ -101,6 +104,10 @@ class Counter {
     if (isElsewhere(node.fact, this.#twins)) {
       const owner = this.#twins.ownerOf(node.fact)
       if (usage && owner) this.#visitTwin(node, owner, below, usage)
+      return
+    }
+    if (usage && this.#sumsUpStrays(node)) {
+      this.suppressed++
       return
     }
     if (node.fact.kind === 'llm') this.#visitCall(node, below, usage)
@@ -200,6 +207,13 @@ class Counter {
     below.near.push(this.#own(below, makeClaim(node, model, 'aggregate', residual, residual.input)))
     below.nearMissing = []
     below.farMissing = []
+  }
+
+  /** A sum that has lost its calls: they are traces of their own, and counted there. */
+  #sumsUpStrays({ fact, children }: Node): boolean {
+    return (
+      this.#strayScopes.has(fact.scope) && children.length === 0 && fact.parentSpanId === undefined && !fact.isStray
+    )
   }
 
   #noteLayers(outer: string, inner: string): void {

@@ -23,7 +23,7 @@ export interface Log {
   report(code: KeitoErrorCode, cause: string, message: string): void
 }
 
-const WARNINGS: ReadonlySet<KeitoErrorCode> = new Set(['unavailable', 'late', 'unreadable', 'duplicate'])
+const WARNINGS: ReadonlySet<KeitoErrorCode> = new Set(['unavailable', 'late', 'unreadable', 'duplicate', 'context'])
 
 /**
  * Makes the log of one exporter.

@@ -32,11 +32,16 @@ export class Desk {
   readonly settled: Settlement[] = []
   /** Calls that two instrumentations recorded, as they were reported. */
   readonly duplicates: ScopePair[] = []
+  /** Scopes whose spans do not nest, as they were reported. */
+  readonly strayScopes: string[] = []
   /** Spans that came after their session had been forgotten. */
   late = 0
 
   constructor(rules: Partial<StoreRules> = {}) {
-    this.store = new SessionStore(someRules(rules), this.counters, (pair) => this.duplicates.push(pair))
+    this.store = new SessionStore(someRules(rules), this.counters, {
+      onDuplicate: (pair) => this.duplicates.push(pair),
+      onStray: (scope) => this.strayScopes.push(scope),
+    })
   }
 
   /** Takes ended spans in, at a moment of the store's clock. */
