@@ -10,9 +10,8 @@ import { uncachedInputOf } from './merge.ts'
 const SLACK_NS = 5_000_000n
 
 /**
- * Calls by what twins must share: the response id, or the input tokens. Twins in different traces exist
- * only where one of them has no parent, so a call with a parent looks at its own trace and at those without. As long as
- * one instrumentation is all there is, nothing is indexed at all.
+ * Calls by what twins must share: the response id, or the input tokens. As long as one instrumentation is all there is,
+ * nothing is indexed at all.
  */
 export class CallIndex {
   readonly #facts = new Set<SpanFact>()
@@ -29,7 +28,7 @@ export class CallIndex {
 
   remove(fact: SpanFact): void {
     this.#facts.delete(fact)
-    for (const key of placesOf(fact)) {
+    for (const key of keysOf(fact)) {
       const facts = this.#byKey.get(key)
       facts?.delete(fact)
       if (facts?.size === 0) this.#byKey.delete(key)
@@ -54,7 +53,7 @@ export class CallIndex {
     seen.add(first)
     // The list grows while it is walked over.
     for (const fact of group) {
-      for (const key of searchesOf(fact)) {
+      for (const key of keysOf(fact)) {
         for (const other of this.#byKey.get(key) ?? []) {
           if (seen.has(other) || other.scope === fact.scope || !overlap(fact, other)) continue
           seen.add(other)
@@ -66,7 +65,7 @@ export class CallIndex {
   }
 
   #index(fact: SpanFact): void {
-    for (const key of placesOf(fact)) {
+    for (const key of keysOf(fact)) {
       const facts = this.#byKey.get(key)
       if (facts) facts.add(fact)
       else this.#byKey.set(key, new Set([fact]))
@@ -76,22 +75,6 @@ export class CallIndex {
 
 function overlap(a: SpanFact, b: SpanFact): boolean {
   return a.startNs <= b.endNs + SLACK_NS && b.startNs <= a.endNs + SLACK_NS
-}
-
-/** Where a call is found: by calls of its own trace, by calls without a parent, and, without one itself, by all. */
-function placesOf(fact: SpanFact): readonly string[] {
-  return keysOf(fact).flatMap((key) =>
-    fact.parentSpanId === undefined
-      ? [`${fact.traceId} ${key}`, `any ${key}`, `parentless ${key}`]
-      : [`${fact.traceId} ${key}`, `any ${key}`],
-  )
-}
-
-/** Where a call looks for others. */
-function searchesOf(fact: SpanFact): readonly string[] {
-  return keysOf(fact).flatMap((key) =>
-    fact.parentSpanId === undefined ? [`any ${key}`] : [`${fact.traceId} ${key}`, `parentless ${key}`],
-  )
 }
 
 function keysOf(fact: SpanFact): readonly string[] {

@@ -10,6 +10,8 @@ import { byStart, type Node } from './tree.ts'
 
 /** Some emitters round their times to milliseconds. */
 const TOLERANCE_NS = 2_000_000n
+/** How far two records of one piece of work may begin or end apart: each instrumentation is told in turn. */
+const ROOT_TOLERANCE_NS = 5_000_000n
 
 /** A model call or embedding, with what its trace says about its place. */
 export interface PlacedCall {
@@ -85,7 +87,7 @@ function rankedPairs(
 function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
   const [one, two] = [a.node.fact, b.node.fact]
   if (one.kind !== two.kind || one.scope === two.scope) return undefined
-  if (one.traceId !== two.traceId && one.parentSpanId !== undefined && two.parentSpanId !== undefined) return undefined
+  if (one.traceId !== two.traceId && !mayBeInTwoTraces(a.node, b.node)) return undefined
   if (a.run && b.run && a.run !== b.run) return undefined
   const slack = slackOf(one, two)
   if (slack === undefined || !mayBeOneModel(one, two)) return undefined
@@ -118,6 +120,28 @@ function slackOf(a: SpanFact, b: SpanFact): bigint | undefined {
 
 function absolute(value: bigint): bigint {
   return value < 0n ? -value : value
+}
+
+/**
+ * A call is in two traces when one layer does not see the other: then one of its records is a trace of its own. Or two
+ * instrumentations of one framework each make a whole trace of the same work, from its beginning to its end.
+ */
+function mayBeInTwoTraces(a: Node, b: Node): boolean {
+  if (a.fact.parentSpanId === undefined || b.fact.parentSpanId === undefined) return true
+  const [one, two] = [topOf(a).fact, topOf(b).fact]
+  return (
+    one.parentSpanId === undefined &&
+    two.parentSpanId === undefined &&
+    one.scope !== two.scope &&
+    absolute(one.startNs - two.startNs) <= ROOT_TOLERANCE_NS &&
+    absolute(one.endNs - two.endNs) <= ROOT_TOLERANCE_NS
+  )
+}
+
+function topOf(node: Node): Node {
+  let top = node
+  while (top.parent) top = top.parent
+  return top
 }
 
 function mayBeOneModel(a: SpanFact, b: SpanFact): boolean {
