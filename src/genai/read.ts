@@ -17,6 +17,8 @@ const BY_SCOPE: ReadonlyMap<string, Dialect> = new Map(
   DIALECTS.flatMap((dialect) => (dialect.scopes ?? []).map((scope) => [scope, dialect] as const)),
 )
 
+const FAILURES = DIALECTS.flatMap((dialect) => (dialect.failed ? [dialect.failed] : []))
+
 const IDENTITY: Readonly<Record<keyof IdentityNames, readonly string[]>> = {
   callModel: DIALECTS.flatMap((dialect) => dialect.identity?.callModel ?? []),
   requestModel: DIALECTS.flatMap((dialect) => dialect.identity?.requestModel ?? []),
@@ -111,7 +113,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {
   if (span.status.code === STATUS_ERROR) return true
   if (attributes['error.type'] !== undefined && span.status.code !== STATUS_OK) return true
-  return DIALECTS.some((dialect) => dialect.failed?.(attributes, span) ?? false)
+  return FAILURES.some((says) => says(attributes, span))
 }
 
 /** The SDKs put `unknown_service:node` where nobody set a name; on an invoice that would be a name. */

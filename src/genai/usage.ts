@@ -59,19 +59,31 @@ export function readUsage(attributes: Attributes, context: UsageContext): UsageR
       total: numbers.first(family, 'total') ?? 0,
       uncachedInput: numbers.anywhere(family, 'uncachedInput'),
     }
-    return { usage: inclusive(written, context, provider), refused: numbers.refused.size }
+    return { usage: inclusive(written, context, provider), refused: numbers.refused }
   }
-  return { refused: numbers.refused.size }
+  return { refused: numbers.refused }
 }
 
 type Part = 'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'reasoning' | 'total' | 'uncachedInput'
 
+/** The names of a part in all families that are plain attributes: AI SDK 6 writes gen_ai totals and ai.* details. */
+const namesOf = (part: Part): readonly string[] =>
+  FAMILIES.filter((family) => !family.json && !family.kinds).flatMap((family) => family[part] ?? [])
+const ANYWHERE: Readonly<Record<'cacheRead' | 'cacheWrite' | 'reasoning' | 'uncachedInput', readonly string[]>> = {
+  cacheRead: namesOf('cacheRead'),
+  cacheWrite: namesOf('cacheWrite'),
+  reasoning: namesOf('reasoning'),
+  uncachedInput: namesOf('uncachedInput'),
+}
+const IN_JSON = FAMILIES.filter((family) => family.json)
+
 /** Looks counts up in the attributes of one span, and in JSON text that they hold. */
 class Numbers {
-  /** Names whose values made no sense. */
-  readonly refused = new Set<string>()
   readonly #attributes: Attributes
   readonly #kind: FactKind
+  #refused: Set<string> | undefined
+  /** The families whose JSON text this span has. */
+  #inJson: readonly UsageNames[] | undefined
   #parsed: Map<JsonPlace, Attributes> | undefined
 
   constructor(attributes: Attributes, kind: FactKind) {
@@ -79,32 +91,48 @@ class Numbers {
     this.#kind = kind
   }
 
+  /** How many names had values that made no sense. */
+  get refused(): number {
+    return this.#refused?.size ?? 0
+  }
+
   /** The first positive number under the names of a family, else 0 if there is a zero, else undefined. */
   first(family: UsageNames, part: Part): number | undefined {
     const names = family[part]
     if (!names || (family.kinds && !family.kinds.includes(this.#kind))) return undefined
-    const source = family.json ? this.#objectAt(family.json) : this.#attributes
+    return this.#firstIn(family.json ? this.#objectAt(family.json) : this.#attributes, names)
+  }
+
+  /** The same in the family that counts and in all others. */
+  anywhere(family: UsageNames, part: keyof typeof ANYWHERE): number | undefined {
+    const own = family.json || family.kinds ? this.first(family, part) : undefined
+    if (own) return own
+    const other = this.#firstIn(this.#attributes, ANYWHERE[part])
+    if (other) return other
+    this.#inJson ??= IN_JSON.filter(({ json }) => json && this.#attributes[json.attribute] !== undefined)
+    for (const each of this.#inJson) {
+      const count = this.first(each, part)
+      if (count) return count
+    }
+    return own ?? other
+  }
+
+  #firstIn(source: Attributes, names: readonly string[]): number | undefined {
     let zero: number | undefined
     for (const name of names) {
       const value = source[name]
       if (value === undefined || value === null) continue
       const count = countOf(value)
-      if (count === undefined) this.refused.add(name)
+      if (count === undefined) this.#refuse(name)
       else if (count > 0) return count
       else zero = 0
     }
     return zero
   }
 
-  /** The same in the family that counts, then in all others: AI SDK 6 writes gen_ai totals and ai.* details. */
-  anywhere(family: UsageNames, part: Part): number | undefined {
-    let zero: number | undefined
-    for (const each of [family, ...FAMILIES]) {
-      const count = this.first(each, part)
-      if (count) return count
-      zero ??= count
-    }
-    return zero
+  #refuse(name: string): void {
+    this.#refused ??= new Set()
+    this.#refused.add(name)
   }
 
   #objectAt(place: JsonPlace): Attributes {
@@ -114,7 +142,7 @@ class Numbers {
     const known = this.#parsed.get(place)
     if (known) return known
     const json = parseJson(text)
-    if (json === undefined) this.refused.add(place.attribute)
+    if (json === undefined) this.#refuse(place.attribute)
     const object = flatten(at(json, ...(place.path ?? [])))
     this.#parsed.set(place, object)
     return object
