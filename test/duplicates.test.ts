@@ -56,6 +56,9 @@ describe('the same call', () => {
     ['an id on one side only', { id: 'r1' }, {}],
     ['an output that differs by one', { output: 21 }, {}],
     ['the input without cache', {}, { cacheRead: 300 }],
+    ['what a layer sees that is blind to the cache', {}, { input: 400, cacheRead: 200, cacheWrite: 100 }],
+    ['any model, where one of them knows none', { model: 'unknown' }, {}],
+    ['most of their time, as when a framework learns of its calls late', { at: [-60, 80] as const }, {}],
     ['the date of a model', { model: 'openai/gpt-4o-2024-08-06' }, {}],
     ['the model that answered', { model: 'x', responseModel: 'gpt-4o' }, {}],
     ['times that are rounded to 2 ms', { at: [-2, 101] as const }, {}],
@@ -131,11 +134,52 @@ describe('the same call', () => {
     expect(billOf(run).tokens).toEqual({ 'gpt-4o': [300, 60] })
   })
 
+  test('has the input with cache, although the innermost layer is blind to it', () => {
+    const [run, client] = apart(INNER, { ...OUTER, input: 400, cacheRead: 200, cacheWrite: 100 })
+    expect(billOf(run, client).tokens).toEqual({ 'gpt-4o': [400, 20] })
+  })
+
+  test('has the model that one of its layers knows', () => {
+    const [run, client] = apart(INNER, { ...OUTER, model: 'unknown' })
+    expect(billOf(run, client).tokens).toEqual(once)
+  })
+
   test('as embeddings counts once', () => {
     const run = aTrace().agent('reader')
     run.embeddings({ input: 7, at: [0, 100] })
     run.embeddings({ input: 7, at: [1, 99], scope: 'client' })
     expect(billOf(run).tokens).toEqual({ 'text-embedding-3-small': [7, 0] })
+  })
+})
+
+describe('the same work, of which two instrumentations each make a whole trace', () => {
+  /** A chain with two calls, as one instrumentation records it. */
+  const chain = (scope: string, shiftMs: number) => {
+    const trace = aTrace({ scope })
+    const run = trace.workflow('pipeline', { at: [0 + shiftMs, 1000 - shiftMs] })
+    for (const from of [0, 200]) run.chat({ ...CALL, at: [from + shiftMs, from + 100 - shiftMs] })
+    return run
+  }
+  /** The same without a span that is a run. */
+  const steps = (scope: string, shiftMs: number) => {
+    const root = aTrace({ scope }).step({ at: [0 + shiftMs, 1000 - shiftMs] })
+    for (const from of [0, 200]) root.chat({ ...CALL, at: [from + shiftMs, from + 100 - shiftMs] })
+    return root
+  }
+
+  test('counts once', () => {
+    expect(billOf(chain('one', 0), steps('two', 0.3))).toEqual({
+      tokens: { 'gpt-4o': [200, 40] },
+      runs: { pipeline: 1000 },
+    })
+  })
+
+  test('is two pieces of work when they do not begin and end together', () => {
+    expect(billOf(chain('one', 0), steps('two', 6)).tokens).toEqual({ 'gpt-4o': [400, 80] })
+  })
+
+  test('is two pieces of work when one instrumentation made both traces', () => {
+    expect(billOf(chain('one', 0), steps('one', 0.3)).tokens).toEqual({ 'gpt-4o': [400, 80] })
   })
 })
 
@@ -146,7 +190,8 @@ describe('two calls', () => {
     ['different inputs', { input: 101 }, {}],
     ['outputs more than one apart', { output: 22 }, {}],
     ['different models', { model: 'gpt-4o-mini' }, {}],
-    ['times that do not lie inside each other', { at: [50, 150] as const }, {}],
+    ['times of which only half is shared', { at: [50, 150] as const }, {}],
+    ['an input below that of a layer that sees no cache either', {}, { input: 400 }],
     ['no usage on one side and no ids', { input: undefined, output: undefined }, {}],
   ])('are two by %s', (_, inner, outer) => {
     const [run, client] = apart({ ...INNER, ...inner }, { ...OUTER, ...outer })
@@ -192,6 +237,14 @@ describe('two calls', () => {
       run.chat({ ...INNER, at: [1 + shift, 99 + shift] })
     }
     expect(billOf(run).tokens).toEqual({ 'gpt-4o': [200, 40] })
+  })
+
+  test('below a layer around both are one, although that layer is of a scope of theirs', () => {
+    const run = aTrace().agent('reviewer')
+    const outer = run.chat({ ...OUTER, scope: 'tracer' })
+    outer.chat({ ...INNER, scope: 'client' })
+    outer.chat({ ...INNER, at: [2, 98], scope: 'tracer' })
+    expect(billOf(run).tokens).toEqual(once)
   })
 
   test('that are the same stay three, each recorded by two layers below each other', () => {

@@ -83,3 +83,10 @@ function desk(spans: readonly SpanLike[], detectDuplicates = true): Desk {
   desk.settle()
   return desk
 }
+
+test('spans that do not nest are reported once, with what to register', async () => {
+  const stray = () => aTrace({ scope: 'ai' }).span('call', { 'ai.operationId': 'ai.generateText.doGenerate' }).spans
+  const messages = await messagesOf(stray(), stray())
+  expect(messages).toHaveLength(1)
+  expect(messages[0]).toMatch(/^context: Spans of 'ai' do not nest: .*setGlobalContextManager/)
+})

@@ -109,6 +109,25 @@ describe('R4: a run lasts as long as its own span', () => {
   })
 })
 
+describe('calls whose run is not known', () => {
+  const orphanBeside = (...failed: readonly boolean[]) => {
+    const trace = aTrace()
+    for (const [i, isFailed] of failed.entries()) trace.agent(`a${i}`, { failed: isFailed })
+    trace.http({ parent: 'missing' }).chat(CALL)
+    return settle([trace]).find(({ runId }) => runId === 'session')?.outcome
+  }
+
+  test('are a failed run’s when every run of the trace failed', () => {
+    expect(orphanBeside(true)).toBe('failed')
+    expect(orphanBeside(true, true)).toBe('failed')
+  })
+
+  test('are nobody’s failure otherwise', () => {
+    expect(orphanBeside(true, false)).toBe('ok')
+    expect(orphanBeside()).toBe('ok')
+  })
+})
+
 test('calls and tools are counted once each, whatever the layers', () => {
   const run = aTrace().agent('a')
   run.chat(CALL).chat(CALL)
