@@ -5,9 +5,8 @@
  * @module
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
-import { isWork } from './kinds.ts'
 import { fillUsage, modelOf } from './merge.ts'
-import { byStart, type Node } from './tree.ts'
+import { byStart, isInsideWork } from './tree.ts'
 import { type PlacedCall, pairsOf } from './twin-pairs.ts'
 
 /** How counting asks about twins. */
@@ -117,9 +116,4 @@ function ownerOf(calls: readonly PlacedCall[]): SpanFact {
   const outermost = innermostFirst(candidates.map(({ node }) => node.fact)).at(-1)
   if (!outermost) throw new Error('a call that several layers recorded has no record')
   return outermost
-}
-
-function isInsideWork(node: Node): boolean {
-  for (let at = node.parent; at; at = at.parent) if (isWork(at.fact.kind)) return true
-  return false
 }

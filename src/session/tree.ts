@@ -4,6 +4,7 @@
  * @module
  */
 import type { SpanFact } from '../genai/fact.ts'
+import { isWork } from './kinds.ts'
 import type { TraceView } from './trace.ts'
 
 /** A fact in its place. */
@@ -70,6 +71,12 @@ export function treeOf(trace: TraceView): SessionTree {
 export function byStart(a: SpanFact, b: SpanFact): number {
   if (a.startNs !== b.startNs) return a.startNs < b.startNs ? -1 : 1
   return a.spanId < b.spanId ? -1 : a.spanId > b.spanId ? 1 : 0
+}
+
+/** Whether an agent or a container is above a node, at any depth. */
+export function isInsideWork(node: Node): boolean {
+  for (let at = node.parent; at; at = at.parent) if (isWork(at.fact.kind)) return true
+  return false
 }
 
 /** Where the way up from a span ends: at the nearest fact, at the local root, or where a span is missing. */

@@ -8,6 +8,7 @@ import { Adrift } from './adrift.ts'
 import { type Below, emptyBelow, grow, leave, mergeBelow, shrink } from './below.ts'
 import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
+import { withoutFlatSums } from './flat-sums.ts'
 import { isWork } from './kinds.ts'
 import { addUsage, excessUsage, fillUsage, modelOf, sameFamily, totalOf } from './merge.ts'
 import { pollClaims, withoutRepeats } from './repeats.ts'
@@ -49,7 +50,7 @@ export function countUsage(tree: SessionTree, twins: TwinView, strayScopes: Read
     counter.adrift.add(node, left)
   }
   const owned = counter.claims
-  const calls = withoutRepeats(rootedFirst(owned))
+  const calls = withoutFlatSums(withoutRepeats(rootedFirst(owned)))
   const claims = [...calls, ...pollClaims(tree, calls)]
   const suppressed = counter.suppressed + owned.length - calls.length
   return { claims, suppressed, duplicates: counter.duplicates }

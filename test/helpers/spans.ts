@@ -60,8 +60,8 @@ export function hexId(digits: 16 | 32): string {
 
 /** Milliseconds after the start of the test's clock, as OpenTelemetry writes times. */
 export function hrTime(ms: number): HrTimeLike {
-  const ns = BigInt(Math.round(ms * 1e6))
-  return [T0_SECONDS + Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n)]
+  const ns = BigInt(T0_SECONDS) * 1_000_000_000n + BigInt(Math.round(ms * 1e6))
+  return [Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n)]
 }
 
 /** Begins a trace without spans; its methods add spans without a parent. */

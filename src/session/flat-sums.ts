@@ -1,0 +1,53 @@
+/**
+ * Traces without links between their spans: an agent's sum and the calls it sums up stand side by side. Then time tells
+ * that they belong together, as long as one instrumentation made both.
+ *
+ * @module
+ */
+import type { Usage } from '../genai/fact.ts'
+import type { Claim } from './claim.ts'
+import { isWork } from './kinds.ts'
+import { addUsage, excessUsage, totalOf } from './merge.ts'
+import { isInsideWork, type Node } from './tree.ts'
+
+/** Some emitters round their times to milliseconds. */
+const TOLERANCE_NS = 2_000_000n
+
+/**
+ * Takes out of sums what calls beside them have counted. A sum is looked at if its span has nothing below it; a call
+ * belongs to it if nothing is missing above the call and no agent or container is, and if it ran within the span's time. Of several such sums,
+ * the call belongs to the shortest.
+ */
+export function withoutFlatSums(claims: readonly Claim[]): readonly Claim[] {
+  const sums = claims.filter(({ source, node }) => source === 'aggregate' && isWork(node.fact.kind) && isLeaf(node))
+  if (sums.length === 0) return claims
+  const shortestFirst = sums.toSorted((a, b) => Number(durationOf(a) - durationOf(b)))
+  const counted = new Map<Claim, Usage>()
+  for (const call of claims) {
+    if (call.source !== 'llm' || call.node.missing !== undefined || isInsideWork(call.node)) continue
+    const sum = shortestFirst.find(({ node }) => ranWithin(call.node, node))
+    const before = sum && counted.get(sum)
+    if (sum) counted.set(sum, before ? addUsage(before, call.usage) : call.usage)
+  }
+  if (counted.size === 0) return claims
+  return claims.flatMap((claim) => {
+    const known = counted.get(claim)
+    if (!known) return claim
+    const usage = excessUsage(claim.usage, known)
+    return totalOf(usage) > 0 ? { ...claim, usage } : []
+  })
+}
+
+function isLeaf(node: Node): boolean {
+  return node.children.length === 0
+}
+
+function ranWithin({ fact: call }: Node, { fact: host }: Node): boolean {
+  return (
+    call.scope === host.scope && call.startNs >= host.startNs - TOLERANCE_NS && call.endNs <= host.endNs + TOLERANCE_NS
+  )
+}
+
+function durationOf({ node }: Claim): bigint {
+  return node.fact.endNs - node.fact.startNs
+}
