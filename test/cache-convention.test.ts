@@ -19,8 +19,8 @@ const claude = { 'gen_ai.request.model': 'claude-sonnet-4-5' }
 const LEFT_OUT: readonly (readonly [scope: string, of: string, names: object])[] = [
   ['ai', 'Anthropic', { ...five, 'ai.model.provider': 'anthropic.messages' }],
   ['ai', 'Anthropic elsewhere', { ...five, 'ai.model.provider': 'vertex.anthropic.messages' }],
+  ['ai', 'Anthropic as the conventions name it', { ...five, 'gen_ai.system': 'Anthropic' }],
   ['ai', 'Bedrock', { ...five, 'ai.model.provider': 'amazon-bedrock' }],
-  ['ai', 'a gateway, by model', { ...five, 'ai.model.provider': 'gateway', 'ai.model.id': 'Anthropic/claude-4' }],
   ['@traceloop/instrumentation-anthropic', 'all', {}],
   ['@traceloop/instrumentation-bedrock', 'all', {}],
   ['@openlit/instrumentation-anthropic', 'all', {}],

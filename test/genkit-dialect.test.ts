@@ -93,6 +93,12 @@ describe.each(['custom', 'raw'])('Anthropic’s own numbers in %s', (place) => {
     expect(usageBeside({ ...reply, cache_read_input_tokens: 0 })).toMatchObject({ input: 640, cacheWrite: 40 })
   })
 
+  test('prove nothing where they do not speak of cache themselves', () => {
+    const usage = { inputTokens: 600, outputTokens: 10, cachedContentTokens: 300 }
+    const silent = { usage: { input_tokens: 600, parts: [{ cache_read_input_tokens: 300 }] } }
+    expect(usageOf({ ...MODEL, ...output({ usage, [place]: silent }) })).toMatchObject({ input: 600, cacheRead: 300 })
+  })
+
   test('are not those of another provider', () => {
     expect(usageBeside({ prompt_tokens: 600, cached_tokens: 300 })).toMatchObject({ input: 600, cacheRead: 0 })
   })

@@ -74,6 +74,18 @@ describe('a method of 0.x', () => {
     expect(factOf(returned(name, SUM), { name })?.usage?.scope).toBe(scope)
   })
 
+  test('that returned a total with reasoning on top left it out of the output', () => {
+    const outputOf = (totalTokens: number) =>
+      usageOf(returned('agent.stream', { ...SUM, reasoningTokens: 10, totalTokens }), { name: 'agent.stream' })?.output
+    expect(outputOf(310)).toBe(60)
+    expect(outputOf(300)).toBe(50)
+  })
+
+  test('lends what it returned to no other span', () => {
+    const step = { ...returned('agent.stream', SUM), 'mastra.operationId': 'mastra.stream' }
+    expect(factOf(step)).toMatchObject({ kind: 'other', usage: undefined })
+  })
+
   test('that returned broken JSON shows no usage, and is counted', () => {
     const broken = { ...component, 'gen_ai.operation.name': 'invoke_agent', 'agent.stream.result': '{"usage":{"inp' }
     expect(usageOf(broken)).toBeUndefined()

@@ -100,7 +100,7 @@ test('what it adds to a span of the AI SDK changes nothing', () => {
 describe('the agent made up around a run', () => {
   const madeUp = (name = 'Agent workflow', attributes: SpanOptions['attributes'] = {}) =>
     aTrace()
-      .span(name, { ...AGENT, ...attributes }, { at: [0, 900] })
+      .span(name, { ...AGENT, ...attributes }, { at: [10, 910] })
       .span('Agent workflow', CHAIN)
   const agent = (parent: TraceBuilder, name: string, at: FromTo) => {
     const place = parent.span(name, { ...AGENT, 'graph.node.id': name }, { at })
@@ -121,9 +121,9 @@ describe('the agent made up around a run', () => {
     expect(billOf(trace).runs).toEqual({ Refunds: 900 })
   })
 
-  test('keeps a name that an attribute gave it', () => {
+  test('keeps a name that an attribute gave it, also when a rounded clock puts an agent before it', () => {
     const trace = madeUp('Agent workflow', { 'agent.name': 'Refunds' })
-    agent(trace, 'triage', [100, 800])
+    agent(trace, 'triage', [9, 800])
     expect(billOf(trace).runs).toEqual({ Refunds: 900 })
   })
 
@@ -156,9 +156,10 @@ describe('the agent made up around a run', () => {
     expect(billOf(trace).runs).toEqual({ planner: 900 })
   })
 
-  test('passes over agents that have no name', () => {
+  test('passes over agents without a name, and over names of what is no agent', () => {
     const trace = madeUp()
     trace.span('Agent workflow', AGENT, { at: [50, 60] })
+    trace.span('guardrails', CHAIN, { at: [60, 90] })
     agent(trace, 'triage', [100, 800])
     expect(billOf(trace).runs).toEqual({ triage: 900 })
   })
