@@ -6,12 +6,12 @@
 import { textOf } from '../otel/attributes.ts'
 import { isId, parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
 import { intervalOf } from '../otel/time.ts'
-import { leavesCacheOut } from './cache-convention.ts'
+import { type InputSource, leavesCacheOut } from './cache-convention.ts'
 import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, SpanFact } from './fact.ts'
 import { readHints } from './hints.ts'
-import { readUsage } from './usage.ts'
+import { readUsage, type UsageReading } from './usage.ts'
 
 const BY_SCOPE: ReadonlyMap<string, Dialect> = new Map(
   DIALECTS.flatMap((dialect) => (dialect.scopes ?? []).map((scope) => [scope, dialect] as const)),
@@ -70,19 +70,8 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
   const responseModel = modelIn(attributes, IDENTITY.responseModel)
   const parentSpanId = parentSpanIdOf(span)
   const isMadeUp = dialect.madeUpAgents?.includes(span.name) ?? false
-  const reading = role.countsUsage
-    ? readUsage(attributes, {
-        kind,
-        scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
-        inputLeavesCacheOut: leavesCacheOut({
-          scope,
-          provider,
-          model: responseModel ?? requestModel,
-          major: speaker.majorVersionOf?.(attributes),
-        }),
-        providerUsage: SPENDS.has(kind) ? speaker.providerUsage : undefined,
-      })
-    : { refused: 0 }
+  const source = { scope, provider, model: responseModel ?? requestModel }
+  const reading = role.countsUsage ? usageOf(attributes, kind, speaker, source) : { refused: 0 }
   const fact = {
     traceId,
     spanId,
@@ -108,6 +97,20 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     resourceHints: readHints(span.resource.attributes)?.hints,
   }
   return { fact, refused: reading.refused + (interval.sound ? 0 : 1) }
+}
+
+function usageOf(
+  attributes: Attributes,
+  kind: FactKind,
+  speaker: Dialect,
+  source: Omit<InputSource, 'major'>,
+): UsageReading {
+  return readUsage(attributes, {
+    kind,
+    scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
+    inputLeavesCacheOut: leavesCacheOut({ ...source, major: speaker.majorVersionOf?.(attributes) }),
+    providerUsage: SPENDS.has(kind) ? speaker.providerUsage : undefined,
+  })
 }
 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {
