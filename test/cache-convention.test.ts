@@ -14,7 +14,7 @@ const inputOf = (scope: string, names: object) => usageOf({ ...CACHED, ...names 
 const five = { 'ai.sdk.version': '5.0.108' }
 const six = { 'ai.sdk.version': '6.0.140' }
 const anthropic = { 'gen_ai.provider.name': 'anthropic' }
-const claude = { 'gen_ai.request.model': 'claude-sonnet-4-5' }
+const claude = { 'gen_ai.request.model': 'anthropic/claude-sonnet-4-5' }
 
 const LEFT_OUT: readonly (readonly [scope: string, of: string, names: object])[] = [
   ['ai', 'Anthropic', { ...five, 'ai.model.provider': 'anthropic.messages' }],
@@ -51,6 +51,7 @@ describe('cache is taken to be part of the input', () => {
 
   test.each([
     ['ai', 'OpenAI', { ...five, 'ai.model.provider': 'openai.responses' }],
+    ['ai', 'another provider of a model of Anthropic', { ...five, 'ai.model.provider': 'openrouter.chat', ...claude }],
     ['ai', 'no provider at all', five],
     ['strands-agents', 'Anthropic without a model', anthropic],
     ['strands-agents', 'Nova', { 'gen_ai.request.model': 'us.amazon.nova-pro-v1:0' }],

@@ -93,6 +93,10 @@ describe.each(['custom', 'raw'])('Anthropic’s own numbers in %s', (place) => {
     expect(usageBeside({ ...reply, cache_read_input_tokens: 0 })).toMatchObject({ input: 640, cacheWrite: 40 })
   })
 
+  test('may speak of a write alone', () => {
+    expect(usageBeside({ input_tokens: 600, cache_creation_input_tokens: 40 })).toMatchObject({ input: 640 })
+  })
+
   test('prove nothing where they do not speak of cache themselves', () => {
     const usage = { inputTokens: 600, outputTokens: 10, cachedContentTokens: 300 }
     const silent = { usage: { input_tokens: 600, parts: [{ cache_read_input_tokens: 300 }] } }
@@ -102,6 +106,12 @@ describe.each(['custom', 'raw'])('Anthropic’s own numbers in %s', (place) => {
   test('are not those of another provider', () => {
     expect(usageBeside({ prompt_tokens: 600, cached_tokens: 300 })).toMatchObject({ input: 600, cacheRead: 0 })
   })
+})
+
+test('Anthropic’s own numbers are found in the raw reply although another account beside it is empty', () => {
+  const raw = { usage: { input_tokens: 600, cache_read_input_tokens: 300 } }
+  const reply = { usage: { inputTokens: 600, outputTokens: 10 }, custom: { usage: {} }, raw }
+  expect(usageOf({ ...MODEL, ...output(reply) })).toMatchObject({ input: 900, cacheRead: 300 })
 })
 
 describe('names', () => {

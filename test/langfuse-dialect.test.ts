@@ -124,17 +124,18 @@ describe('usage that is none', () => {
   })
 
   test.each([
-    '[10,4]',
-    '[{"input":10,"output":4}]',
-    'null',
-    '10',
-    '"input"',
-    '{}',
-    '{"usage":{"input":10}}',
-    '{"input":-10,"output":"many"}',
-    '{"a":{"b":{"c":{"input":10}}}}',
-  ])('is left out: %s', (details) => {
+    ['[10,4]', 1],
+    ['[{"input":10,"output":4}]', 1],
+    ['null', 1],
+    ['10', 1],
+    ['"input"', 1],
+    ['{"input":-10,"output":"many"}', 2],
+    ['{}', 0],
+    ['{"usage":{"input":10}}', 0],
+    ['{"a":{"b":{"c":{"input":10}}}}', 0],
+  ])('is left out: %s, with %i refused', (details, refused) => {
     expect(usageOf(written(details))).toBeUndefined()
+    expect(refusedOf(written(details))).toBe(refused)
   })
 
   test('of 524,288 characters is still read', () => {

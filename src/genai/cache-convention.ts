@@ -18,29 +18,32 @@ export interface InputSource {
 /** An emitter that leaves cache out of input. */
 export interface CacheConvention {
   readonly scope: string
-  /** A part of the provider's or the model's name: the only ones for which it does so. @default all */
-  readonly of?: string
+  /** A part of the provider's name: the only one for which it does so. @default all */
+  readonly provider?: string
+  /** The same of the model's name. @default all */
+  readonly model?: string
   /** The major version that mended it. @default none has */
   readonly before?: number
 }
 
 /** The emitters that do. Most pass on `input_tokens` of Anthropic, or `inputTokens` of Bedrock, as they are. */
 export const CACHE_LEFT_OUT: readonly CacheConvention[] = [
-  { scope: 'ai', of: 'anthropic', before: 6 },
-  { scope: 'ai', of: 'bedrock', before: 6 },
+  { scope: 'ai', provider: 'anthropic', before: 6 },
+  { scope: 'ai', provider: 'bedrock', before: 6 },
   { scope: '@traceloop/instrumentation-anthropic' },
   { scope: '@traceloop/instrumentation-bedrock' },
   { scope: '@openlit/instrumentation-anthropic' },
   { scope: 'openlit/instrumentation-anthropic' },
-  { scope: 'strands-agents', of: 'claude' },
+  { scope: 'strands-agents', model: 'claude' },
 ]
 
 /** Whether a span comes from an emitter that is known to leave cache out of input. */
 export function leavesCacheOut({ scope, provider = '', model = '', major }: InputSource): boolean {
   return CACHE_LEFT_OUT.some(
-    ({ scope: known, of = '', before }) =>
-      known === scope &&
-      (provider.toLowerCase().includes(of) || model.toLowerCase().includes(of)) &&
-      (before === undefined || (major !== undefined && major < before)),
+    (known) =>
+      known.scope === scope &&
+      provider.toLowerCase().includes(known.provider ?? '') &&
+      model.toLowerCase().includes(known.model ?? '') &&
+      (known.before === undefined || (major !== undefined && major < known.before)),
   )
 }

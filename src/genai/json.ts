@@ -36,17 +36,20 @@ export function countAt(value: unknown, ...path: readonly string[]): number | un
   return countOf(at(value, ...path))
 }
 
-/** The numbers of an object and of the objects in it, under names joined by a dot: `details.cached_tokens`. */
-export function flatten(value: unknown): { readonly [key: string]: number } {
-  const flat: Record<string, number> = {}
-  const walk = (node: unknown, prefix: string, depth: number): void => {
-    if (typeof node !== 'object' || node === null || depth > MAX_DEPTH) return
+/** The values of an object and of the objects in it, under names joined by a dot: `details.cached_tokens`. */
+export function flatten(value: unknown): { readonly [key: string]: unknown } {
+  const flat: Record<string, unknown> = {}
+  const walk = (node: object, prefix: string, depth: number): void => {
     for (const [key, item] of Object.entries(node).slice(0, MAX_KEYS)) {
-      const count = countOf(item)
-      if (count === undefined) walk(item, `${prefix}${key}.`, depth + 1)
-      else flat[prefix + key] = count
+      if (typeof item !== 'object' || item === null) flat[prefix + key] = item
+      else if (depth < MAX_DEPTH) walk(item, `${prefix}${key}.`, depth + 1)
     }
   }
-  walk(value, '', 1)
+  if (isObject(value)) walk(value, '', 1)
   return flat
+}
+
+/** Whether a value is an object with names, as usage is. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

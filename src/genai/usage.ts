@@ -7,7 +7,7 @@ import { countOf } from '../otel/attributes.ts'
 import type { Attributes, Dialect, JsonPlace, ProviderUsage, UsageNames } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, ReportedUsage } from './fact.ts'
-import { at, flatten, parseJson } from './json.ts'
+import { at, flatten, isObject, parseJson } from './json.ts'
 
 const FAMILIES: readonly UsageNames[] = DIALECTS.flatMap((dialect) => dialect.usage ?? [])
 
@@ -142,8 +142,10 @@ class Numbers {
     const known = this.#parsed.get(place)
     if (known) return known
     const json = parseJson(text)
-    if (json === undefined) this.#refuse(place.attribute)
-    const object = flatten(at(json, ...(place.path ?? [])))
+    const value = at(json, ...(place.path ?? []))
+    // A reply without usage is nothing unusual; text that is no JSON is, and so is usage that is no object.
+    if (json === undefined || (value !== undefined && !isObject(value))) this.#refuse(place.attribute)
+    const object = flatten(value)
     this.#parsed.set(place, object)
     return object
   }

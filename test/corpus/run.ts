@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { book } from './booking.ts'
 import { BATCHES, type Batches, emitterOf, readScenario, scenariosIn } from './scenario.ts'
@@ -37,6 +38,7 @@ const { values, positionals } = parseArgs({
 })
 const batches = BATCHES.find((each) => each === values.batches)
 if (positionals.length === 0 || !batches) fail(USAGE)
+for (const folder of positionals) if (!existsSync(folder)) fail(`there is no folder ${folder}\n\n${USAGE}`)
 const scenarios = positionals.flatMap(scenariosIn).filter((scenario) => scenario.includes(values.only))
 if (scenarios.length === 0) fail(`no <name>.otlp.json found in ${positionals.join(', ')}\n\n${USAGE}`)
 

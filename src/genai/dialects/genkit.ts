@@ -47,7 +47,7 @@ export const genkit: Dialect = {
 /** Plugins of Anthropic write its input count, which leaves cache out, and keep its reply beside it. */
 function replyUsage(attributes: Attributes, input: number): ProviderUsage | undefined {
   const text = attributes['genkit:output']
-  if (typeof text !== 'string' || !text.includes('"cache_read_input_tokens"')) return undefined
+  if (typeof text !== 'string' || !text.includes('"cache_')) return undefined
   const output = parseJson(text)
-  return anthropicUsage(at(output, 'custom', 'usage') ?? at(output, 'raw', 'usage'), input)
+  return anthropicUsage(at(output, 'custom', 'usage'), input) ?? anthropicUsage(at(output, 'raw', 'usage'), input)
 }
