@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 function scenarioIn(name: string, changed: (expected: string) => string): string {
   const target = join(folder, name, SCENARIO)
   mkdirSync(join(target, '..'), { recursive: true })
-  for (const part of ['otlp', 'truth', 'expected']) {
+  for (const part of ['otlp', 'expected']) {
     cpSync(join(fixtures, `${SCENARIO}.${part}.json`), `${target}.${part}.json`)
   }
   const expected = readFileSync(`${target}.expected.json`, 'utf8')

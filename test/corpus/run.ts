@@ -11,8 +11,8 @@ import { verdictOf } from './verdict.ts'
 
 const USAGE = `usage: npm run corpus -- DIR [DIR...] [--batches recorded|single|each] [--only TEXT]
 
-Runs recorded scenarios (<name>.otlp.json, .truth.json, .expected.json, in folders named for their emitters) through
-the exporter. Ends with 1 when anything was billed above what the spans say, with 2 when it could not run.
+Runs recorded scenarios (<name>.otlp.json, <name>.expected.json and, for the batches, <name>.truth.json, in folders
+named for their emitters) through the exporter. Ends with 1 when anything was billed above what the spans say, with 2 when it could not run.
 
   exact       billed what a perfect reader of the spans would bill, by trace, model and run
   under, over billed less, billed more
