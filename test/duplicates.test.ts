@@ -152,37 +152,6 @@ describe('the same call', () => {
   })
 })
 
-describe('the same work, of which two instrumentations each make a whole trace', () => {
-  /** A chain with two calls, as one instrumentation records it. */
-  const chain = (scope: string, shiftMs: number) => {
-    const trace = aTrace({ scope })
-    const run = trace.workflow('pipeline', { at: [0 + shiftMs, 1000 - shiftMs] })
-    for (const from of [0, 200]) run.chat({ ...CALL, at: [from + shiftMs, from + 100 - shiftMs] })
-    return run
-  }
-  /** The same without a span that is a run. */
-  const steps = (scope: string, shiftMs: number) => {
-    const root = aTrace({ scope }).step({ at: [0 + shiftMs, 1000 - shiftMs] })
-    for (const from of [0, 200]) root.chat({ ...CALL, at: [from + shiftMs, from + 100 - shiftMs] })
-    return root
-  }
-
-  test('counts once', () => {
-    expect(billOf(chain('one', 0), steps('two', 0.3))).toEqual({
-      tokens: { 'gpt-4o': [200, 40] },
-      runs: { pipeline: 1000 },
-    })
-  })
-
-  test('is two pieces of work when they do not begin and end together', () => {
-    expect(billOf(chain('one', 0), steps('two', 6)).tokens).toEqual({ 'gpt-4o': [400, 80] })
-  })
-
-  test('is two pieces of work when one instrumentation made both traces', () => {
-    expect(billOf(chain('one', 0), steps('one', 0.3)).tokens).toEqual({ 'gpt-4o': [400, 80] })
-  })
-})
-
 describe('two calls', () => {
   test.each([
     ['different ids', { id: 'r2' }, { id: 'r1' }],
@@ -192,6 +161,7 @@ describe('two calls', () => {
     ['different models', { model: 'gpt-4o-mini' }, {}],
     ['times of which only half is shared', { at: [50, 150] as const }, {}],
     ['an input below that of a layer that sees no cache either', {}, { input: 400 }],
+    ['an input that knows the cache itself', { cacheRead: 50 }, { input: 150, cacheRead: 50 }],
     ['no usage on one side and no ids', { input: undefined, output: undefined }, {}],
   ])('are two by %s', (_, inner, outer) => {
     const [run, client] = apart({ ...INNER, ...inner }, { ...OUTER, ...outer })
@@ -237,39 +207,6 @@ describe('two calls', () => {
       run.chat({ ...INNER, at: [1 + shift, 99 + shift] })
     }
     expect(billOf(run).tokens).toEqual({ 'gpt-4o': [200, 40] })
-  })
-
-  test('below a layer around both are one, although that layer is of a scope of theirs', () => {
-    const run = aTrace().agent('reviewer')
-    const outer = run.chat({ ...OUTER, scope: 'tracer' })
-    outer.chat({ ...INNER, scope: 'client' })
-    outer.chat({ ...INNER, at: [2, 98], scope: 'tracer' })
-    expect(billOf(run).tokens).toEqual(once)
-  })
-
-  test('that are the same stay three, each recorded by two layers below each other', () => {
-    const run = aTrace().agent('reviewer')
-    for (const at of [
-      [0, 100],
-      [5, 20],
-      [20, 40],
-    ] as const) {
-      run.chat({ ...OUTER, at, scope: 'outer-client' }).chat({ ...INNER, at, scope: 'inner-client', id: `r${at[0]}` })
-    }
-    expect(billOf(run).tokens).toEqual({ 'gpt-4o': [300, 60] })
-  })
-
-  test('in a framework, with two clients below each other in traces of their own, stay two', () => {
-    const run = aTrace().agent('reviewer')
-    const clients = [0, 1].map((shift) => {
-      run.chat({ ...CALL, at: [shift, 100 + shift] })
-      const client = aTrace()
-      client
-        .chat({ ...CALL, at: [shift + 5, 95 + shift], scope: 'outer-client' })
-        .chat({ ...CALL, at: [shift + 6, 94 + shift], scope: 'inner-client' })
-      return client
-    })
-    expect(billOf(run, ...clients).tokens).toEqual({ 'gpt-4o': [200, 40] })
   })
 
   test('are two when the search is switched off', () => {

@@ -1,6 +1,7 @@
 /** Two instrumentations that record the same calls are named once, with the way to switch one of them off. */
 import { expect, test } from 'vitest'
 import { KeitoSpanExporter, type SpanLike } from '../src/index.ts'
+import { createFindingsReport } from '../src/telemetry/findings-report.ts'
 import { Desk } from './helpers/sessions.ts'
 import { aTrace } from './helpers/spans.ts'
 
@@ -52,6 +53,19 @@ test.each([
 
 test('a pair is reported once, however many calls it records', async () => {
   expect(await messagesOf(recordedTwice(), recordedTwice(), recordedInside())).toHaveLength(1)
+})
+
+test('a pair is reported once, whichever of them is the outer one', async () => {
+  const run = aTrace().agent('reviewer')
+  run.chat({ ...CALL, scope: 'client' }).chat({ ...CALL, at: [1, 99] })
+  expect(await messagesOf(recordedInside(), run.spans)).toHaveLength(1)
+})
+
+test('a hundred pairs are reported, and no more', () => {
+  const reported: string[] = []
+  const findings = createFindingsReport({ report: (_, cause) => reported.push(cause) })
+  for (let n = 0; n < 120; n++) findings.onDuplicate({ outer: 'framework', inner: `client ${n}` })
+  expect(reported).toHaveLength(100)
 })
 
 test('each pair is reported', async () => {

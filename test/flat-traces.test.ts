@@ -1,6 +1,6 @@
 /** Traces whose spans are not linked: a sum beside its calls is told by time, and adds only what they do not show. */
 import { describe, expect, test } from 'vitest'
-import { billOf, Desk, tokensOf } from './helpers/sessions.ts'
+import { billOf, Desk, settle, tokensOf } from './helpers/sessions.ts'
 import { aTrace, type CallOptions, type FromTo, type WorkOptions } from './helpers/spans.ts'
 
 const CALL = { input: 100, output: 20 }
@@ -20,8 +20,13 @@ const within: readonly FromTo[] = [
 
 describe('a sum beside its calls', () => {
   test('adds nothing, and the agent is the run', () => {
-    const trace = flat({ input: 200, output: 40 }, ...within.map((at) => ({ at })))
+    const trace = flat({ input: 200, output: 40, model: 'claude-opus-4-6' }, ...within.map((at) => ({ at })))
     expect(billOf(trace)).toEqual({ tokens: { 'gpt-4o': [200, 40] }, runs: { reviewer: 1000 } })
+  })
+
+  test('does not bring its model into the run', () => {
+    const trace = flat({ input: 100, output: 20, model: 'claude-opus-4-6' }, { at: [10, 100] })
+    expect(settle([trace]).flatMap(({ allModels }) => allModels)).toEqual(['gpt-4o'])
   })
 
   test('adds what they do not show', () => {
@@ -40,6 +45,19 @@ describe('a sum beside its calls', () => {
     trace.agent('helper', { at: [5, 200], input: 100, output: 20 })
     expect(billOf(trace).tokens).toEqual({ 'gpt-4o': [200, 40] })
   })
+})
+
+test('a call whose place is not known yet is taken out of a sum once', () => {
+  const trace = flat({ input: 300, output: 60, model: 'gpt-4o' })
+  trace.http({ parent: 'missing', at: [10, 100] }).chat(CALL)
+  expect(billOf(trace).tokens).toEqual({ 'gpt-4o': [300, 60] })
+})
+
+test('a step’s sum beside its calls adds nothing either', () => {
+  const root = aTrace().http({ at: [0, 2000] })
+  root.step({ at: [0, 1000], ...CALL })
+  root.chat({ ...CALL, at: [10, 100] })
+  expect(billOf(root).tokens).toEqual({ 'gpt-4o': [100, 20] })
 })
 
 describe('a call is none of a sum’s', () => {

@@ -138,6 +138,11 @@ describe('usage that is none', () => {
     expect(refusedOf(written(details))).toBe(refused)
   })
 
+  test('deeper than a stack is passed over, and what is beside it is read', () => {
+    const deep = `${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}`
+    expect(usageOf(written(`{"deep":${deep},"input":10,"output":4}`))).toMatchObject({ input: 10, output: 4 })
+  })
+
   test('of 524,288 characters is still read', () => {
     expect(usageOf(written(padded(524_288)))).toMatchObject({ input: 10, output: 4 })
     expect(refusedOf(written(padded(524_288)))).toBe(0)

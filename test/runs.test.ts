@@ -128,6 +128,12 @@ describe('calls whose run is not known', () => {
   })
 })
 
+test('a nameless agent does not go by the name of one inside it', () => {
+  const run = aTrace({ scope: 'ai' }).span('ai.generateText', { 'ai.operationId': 'ai.generateText' })
+  run.tool().agent('helper').chat(CALL)
+  expect(settle([run]).map(({ agentName }) => agentName)).toEqual([undefined])
+})
+
 test('calls and tools are counted once each, whatever the layers', () => {
   const run = aTrace().agent('a')
   run.chat(CALL).chat(CALL)

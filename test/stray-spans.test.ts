@@ -54,6 +54,15 @@ test('what still nests is billed as always', () => {
   expect(bill(call([0, 100]), nested)).toMatchObject({ tokens: { 'gpt-4o': [200, 40] }, runs: { reviewer: 1000 } })
 })
 
+test('a sum is believed where other spans are below it, or its parent is in another process', () => {
+  const nested = agent(2)
+  nested.tool()
+  const remote = aTrace(AI)
+  const sum = { 'ai.usage.inputTokens': 300, 'ai.usage.outputTokens': 60, 'ai.model.id': 'gpt-4o' }
+  remote.span('agent', { 'ai.operationId': 'ai.generateText', ...sum }, { parent: 'remote' })
+  expect(bill(call([0, 100]), nested, remote).tokens).toEqual({ 'gpt-4o': [600, 120] })
+})
+
 test('a sum without its calls is believed as long as calls nest', () => {
   const nested = agent(1)
   call([0, 100], nested)

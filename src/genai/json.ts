@@ -7,8 +7,7 @@ import { countOf } from '../otel/attributes.ts'
 
 /** Longest JSON text that is parsed, in UTF-16 code units: more than the longest reply of a model, about 1 ms of work. */
 const MAX_JSON = 524_288
-/** Usage objects are small; whatever is larger or deeper is something else. */
-const MAX_KEYS = 100
+/** Usage is not deeper than that; what is may be deeper than a stack. */
 const MAX_DEPTH = 3
 
 /** Parses an attribute that holds JSON text; undefined when it is anything else, broken or too long. */
@@ -40,7 +39,7 @@ export function countAt(value: unknown, ...path: readonly string[]): number | un
 export function flatten(value: unknown): { readonly [key: string]: unknown } {
   const flat: Record<string, unknown> = {}
   const walk = (node: object, prefix: string, depth: number): void => {
-    for (const [key, item] of Object.entries(node).slice(0, MAX_KEYS)) {
+    for (const [key, item] of Object.entries(node)) {
       if (typeof item !== 'object' || item === null) flat[prefix + key] = item
       else if (depth < MAX_DEPTH) walk(item, `${prefix}${key}.`, depth + 1)
     }

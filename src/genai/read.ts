@@ -30,8 +30,6 @@ const IDENTITY: Readonly<Record<keyof IdentityNames, readonly string[]>> = {
 
 /** Kinds that are one call of a model. */
 const CALLS: ReadonlySet<FactKind> = new Set(['llm', 'embedding', 'poll'])
-/** Kinds on which a provider's own account of usage means the span's. */
-const SPENDS: ReadonlySet<FactKind> = new Set(['llm', 'agent', 'embedding'])
 /** Kinds that stand for somebody at work, and so have a name of their own. */
 const NAMED_KINDS: ReadonlySet<FactKind> = new Set(['agent', 'workflow', 'chain'])
 
@@ -109,7 +107,7 @@ function usageOf(
     kind,
     scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
     inputLeavesCacheOut: leavesCacheOut({ ...source, major: speaker.majorVersionOf?.(attributes) }),
-    providerUsage: SPENDS.has(kind) ? speaker.providerUsage : undefined,
+    providerUsage: speaker.providerUsage,
   })
 }
 

@@ -53,11 +53,11 @@ export function readUsage(attributes: Attributes, context: UsageContext): UsageR
     const written: Written = {
       input,
       output,
-      cacheRead: numbers.anywhere(family, 'cacheRead') || (provider?.cacheRead ?? 0),
-      cacheWrite: numbers.anywhere(family, 'cacheWrite') || (provider?.cacheWrite ?? 0),
-      reasoning: numbers.anywhere(family, 'reasoning') ?? 0,
+      cacheRead: numbers.anywhere('cacheRead') || (provider?.cacheRead ?? 0),
+      cacheWrite: numbers.anywhere('cacheWrite') || (provider?.cacheWrite ?? 0),
+      reasoning: numbers.anywhere('reasoning') ?? 0,
       total: numbers.first(family, 'total') ?? 0,
-      uncachedInput: numbers.anywhere(family, 'uncachedInput'),
+      uncachedInput: numbers.anywhere('uncachedInput'),
     }
     return { usage: inclusive(written, context, provider), refused: numbers.refused }
   }
@@ -68,7 +68,7 @@ type Part = 'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'reasoning' | 'tot
 
 /** The names of a part in all families that are plain attributes: AI SDK 6 writes gen_ai totals and ai.* details. */
 const namesOf = (part: Part): readonly string[] =>
-  FAMILIES.filter((family) => !family.json && !family.kinds).flatMap((family) => family[part] ?? [])
+  FAMILIES.filter((family) => !family.json).flatMap((family) => family[part] ?? [])
 const ANYWHERE: Readonly<Record<'cacheRead' | 'cacheWrite' | 'reasoning' | 'uncachedInput', readonly string[]>> = {
   cacheRead: namesOf('cacheRead'),
   cacheWrite: namesOf('cacheWrite'),
@@ -103,18 +103,16 @@ class Numbers {
     return this.#firstIn(family.json ? this.#objectAt(family.json) : this.#attributes, names)
   }
 
-  /** The same in the family that counts and in all others. */
-  anywhere(family: UsageNames, part: keyof typeof ANYWHERE): number | undefined {
-    const own = family.json || family.kinds ? this.first(family, part) : undefined
-    if (own) return own
-    const other = this.#firstIn(this.#attributes, ANYWHERE[part])
-    if (other) return other
+  /** The same in all families. */
+  anywhere(part: keyof typeof ANYWHERE): number | undefined {
+    const plain = this.#firstIn(this.#attributes, ANYWHERE[part])
+    if (plain) return plain
     this.#inJson ??= IN_JSON.filter(({ json }) => json && this.#attributes[json.attribute] !== undefined)
     for (const each of this.#inJson) {
       const count = this.first(each, part)
       if (count) return count
     }
-    return own ?? other
+    return plain
   }
 
   #firstIn(source: Attributes, names: readonly string[]): number | undefined {

@@ -1,12 +1,11 @@
 /**
- * Traces without links between their spans: an agent's sum and the calls it sums up stand side by side. Then time tells
+ * Traces without links between their spans: a sum and the calls it sums up stand side by side. Then time tells
  * that they belong together, as long as one instrumentation made both.
  *
  * @module
  */
 import type { Usage } from '../genai/fact.ts'
 import type { Claim } from './claim.ts'
-import { isWork } from './kinds.ts'
 import { addUsage, excessUsage, totalOf } from './merge.ts'
 import { isInsideWork, type Node } from './tree.ts'
 
@@ -19,7 +18,7 @@ const TOLERANCE_NS = 2_000_000n
  * the call belongs to the shortest.
  */
 export function withoutFlatSums(claims: readonly Claim[]): readonly Claim[] {
-  const sums = claims.filter(({ source, node }) => source === 'aggregate' && isWork(node.fact.kind) && isLeaf(node))
+  const sums = claims.filter(({ source, node }) => source === 'aggregate' && node.children.length === 0)
   if (sums.length === 0) return claims
   const shortestFirst = sums.toSorted((a, b) => Number(durationOf(a) - durationOf(b)))
   const counted = new Map<Claim, Usage>()
@@ -36,10 +35,6 @@ export function withoutFlatSums(claims: readonly Claim[]): readonly Claim[] {
     const usage = excessUsage(claim.usage, known)
     return totalOf(usage) > 0 ? { ...claim, usage } : []
   })
-}
-
-function isLeaf(node: Node): boolean {
-  return node.children.length === 0
 }
 
 function ranWithin({ fact: call }: Node, { fact: host }: Node): boolean {

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { SpanFact } from '../genai/fact.ts'
 import { isBoundary } from './kinds.ts'
 import { sameFamily } from './merge.ts'
 import type { Node } from './tree.ts'
@@ -37,7 +36,7 @@ export function shareScope(one: Layers, two: Layers): boolean {
 function layersOf(call: Node): Layers {
   const layers = new Set([call])
   const note = (node: Node) => {
-    if (node.fact.kind === call.fact.kind && mayBeSame(node.fact, call.fact)) layers.add(node)
+    if (node.fact.kind === call.fact.kind && sameFamily(node.fact, call.fact)) layers.add(node)
   }
   for (let at = call.parent; at && !isBoundary(at.fact.kind); at = at.parent) note(at)
   const below = [...call.children]
@@ -48,9 +47,4 @@ function layersOf(call: Node): Layers {
     for (const child of node.children) below.push(child)
   }
   return layers
-}
-
-function mayBeSame(a: SpanFact, b: SpanFact): boolean {
-  if (a.responseId !== undefined && b.responseId !== undefined) return a.responseId === b.responseId
-  return sameFamily(a, b)
 }

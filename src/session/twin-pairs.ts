@@ -156,7 +156,7 @@ function sameNumbers(a: ReportedUsage, b: ReportedUsage): boolean {
 }
 
 function isBlindView(blind: ReportedUsage, seeing: ReportedUsage): boolean {
-  return blind.cacheRead + blind.cacheWrite === 0 && blind.input === uncachedInputOf(seeing) && blind.input > 0
+  return blind.cacheRead + blind.cacheWrite === 0 && blind.input === uncachedInputOf(seeing)
 }
 
 function isAbove(upper: Node, lower: Node): boolean {
