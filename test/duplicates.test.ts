@@ -32,6 +32,15 @@ describe('the same call', () => {
     expect(msOf(settled)).toBe(1000)
   })
 
+  test('outside any run is billed where its usage is shown', () => {
+    const [framework, client] = [aTrace(), aTrace()]
+    framework.chat({ at: [0, 100], id: 'r1' })
+    client.chat({ ...INNER, id: 'r1' })
+    const settled = settle([framework, client])
+    expect(tokensBySession(settled)).toEqual({ [client.traceId]: [100, 20] })
+    expect(msOf(settled)).toBe(98)
+  })
+
   test('in three layers counts once', () => {
     const [run, client] = apart()
     run.http().chat({ ...CALL, at: [2, 98], scope: 'wire' })

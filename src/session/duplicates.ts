@@ -108,11 +108,14 @@ function innermostFirst(members: readonly SpanFact[]): readonly SpanFact[] {
   return members.toSorted((a, b) => Number(a.endNs - a.startNs - (b.endNs - b.startNs)) || byStart(a, b))
 }
 
-/** The record inside an agent owns the call, else one with a parent, else the outermost. */
+/** The record inside an agent owns the call, else one with a parent, else one with usage; of several the outermost. */
 function ownerOf(calls: readonly PlacedCall[]): SpanFact {
-  const inside = calls.filter(({ node }) => isInsideWork(node))
-  const withParent = calls.filter(({ node }) => node.fact.parentSpanId !== undefined)
-  const candidates = inside.length > 0 ? inside : withParent.length > 0 ? withParent : calls
+  const choices = [
+    calls.filter(({ node }) => isInsideWork(node)),
+    calls.filter(({ node }) => node.fact.parentSpanId !== undefined),
+    calls.filter(({ node }) => node.fact.usage !== undefined),
+  ]
+  const candidates = choices.find((some) => some.length > 0) ?? calls
   const outermost = innermostFirst(candidates.map(({ node }) => node.fact)).at(-1)
   if (!outermost) throw new Error('a call that several layers recorded has no record')
   return outermost
