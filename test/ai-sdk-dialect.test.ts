@@ -134,6 +134,19 @@ describe('names', () => {
   })
 })
 
+test('what OpenAI read from its cache and spent on reasoning is told by the metadata in version 4', () => {
+  const openai = { cachedPromptTokens: 40, reasoningTokens: 5 }
+  const usage = { 'gen_ai.usage.input_tokens': 100, 'gen_ai.usage.output_tokens': 20 }
+  const metadata = { 'ai.response.providerMetadata': JSON.stringify({ openai }) }
+  expect(usageOf({ ...call, ...usage, ...metadata }, AI)).toEqual({
+    input: 100,
+    output: 20,
+    cacheRead: 40,
+    cacheWrite: 0,
+    reasoning: 5,
+  })
+})
+
 test('a stream that ended in an error failed, whatever its status', () => {
   expect(factOf({ ...call, 'ai.response.finishReason': 'error' }, AI)?.failed).toBe(true)
   expect(factOf({ ...call, 'ai.response.finishReason': 'stop' }, AI)?.failed).toBe(false)

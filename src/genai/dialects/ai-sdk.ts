@@ -49,6 +49,13 @@ export const aiSdk: Dialect = {
       uncachedInput: ['ai.usage.inputTokenDetails.noCacheTokens'],
     },
     { input: ['ai.usage.tokens'], kinds: ['embedding'] },
+    {
+      // All that version 4 tells of the parts.
+      json: { attribute: 'ai.response.providerMetadata', path: ['openai'] },
+      input: [],
+      cacheRead: ['cachedPromptTokens'],
+      reasoning: ['reasoningTokens'],
+    },
   ],
   identity: {
     requestModel: ['ai.model.id'],
