@@ -33,6 +33,16 @@ const CONTENT = [
   'input.value',
   'output.value',
   'llm.input_messages.0.message.content',
+  'langfuse.observation.input',
+  'langfuse.observation.output',
+  'langfuse.observation.metadata.note',
+  'langsmith.metadata.note',
+  'genkit:input',
+  'genkit:path',
+  'agent.stream.argument.0',
+  'stream.prompt.messages',
+  'sentry.sdk_meta.note',
+  'tool.parameters',
   'user.email',
   'http.request.header.authorization',
   'keito.unknown',
@@ -40,6 +50,10 @@ const CONTENT = [
 const planted = Object.fromEntries(CONTENT.map((key) => [key, SECRET]))
 const asJson = {
   'ai.response.providerMetadata': JSON.stringify({ anthropic: { note: SECRET, usage: { input_tokens: 5 } } }),
+  'genkit:output': JSON.stringify({ message: SECRET, usage: { inputTokens: 9, outputTokens: 3, note: SECRET } }),
+  'langfuse.observation.usage_details': JSON.stringify({ input: 9, output: 3, note: SECRET }),
+  'langsmith.usage_metadata': JSON.stringify({ input_tokens: 9, output_tokens: 3, note: SECRET }),
+  'agent.stream.result': JSON.stringify({ text: SECRET, usage: { inputTokens: 9, outputTokens: 3 } }),
   'gcp.vertex.agent.llm_response': JSON.stringify({ content: SECRET, usageMetadata: { thoughtsTokenCount: 1 } }),
 }
 
@@ -64,6 +78,48 @@ it.each([
     { 'traceloop.span.kind': 'agent' },
     { 'llm.request.type': 'chat' },
     { 'traceloop.span.kind': 'tool' },
+  ],
+  [
+    'OpenInference',
+    '@arizeai/openinference-instrumentation-langchain',
+    { 'openinference.span.kind': 'CHAIN' },
+    { 'openinference.span.kind': 'LLM' },
+    { 'openinference.span.kind': 'TOOL' },
+  ],
+  [
+    'Langfuse',
+    'langfuse-sdk',
+    { 'langfuse.observation.type': 'agent' },
+    { 'langfuse.observation.type': 'generation' },
+    { 'langfuse.observation.type': 'tool' },
+  ],
+  [
+    'LangSmith',
+    'langsmith',
+    { 'langsmith.span.kind': 'chain' },
+    { 'langsmith.span.kind': 'llm' },
+    { 'langsmith.span.kind': 'tool' },
+  ],
+  [
+    'Genkit',
+    'genkit-tracer',
+    { 'genkit:type': 'util' },
+    { 'genkit:type': 'action', 'genkit:metadata:subtype': 'model' },
+    { 'genkit:type': 'action', 'genkit:metadata:subtype': 'tool' },
+  ],
+  [
+    'Mastra',
+    'default-tracer',
+    { 'mastra.span.type': 'agent_run' },
+    { 'mastra.operationId': 'mastra.stream.aisdk.doStream' },
+    { 'mastra.operationId': 'mastra.stream.toolCall' },
+  ],
+  [
+    'Sentry',
+    '@sentry/node',
+    { 'sentry.op': 'gen_ai.invoke_agent' },
+    { 'sentry.op': 'gen_ai.chat' },
+    { 'sentry.op': 'gen_ai.execute_tool' },
   ],
 ])('content on spans of %s appears in no request', async (_name, scope, agent, call, tool) => {
   const rig = await startRig({ failedRuns: { time: 'billed', expense: 'billed' } })
