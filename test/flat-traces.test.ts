@@ -53,6 +53,13 @@ test('a call whose place is not known yet is taken out of a sum once', () => {
   expect(billOf(trace).tokens).toEqual({ 'gpt-4o': [300, 60] })
 })
 
+test('a trace without any parents is no different', () => {
+  const trace = aTrace()
+  trace.agent('reviewer', { at: [0, 1000], ...CALL })
+  trace.chat({ ...CALL, at: [10, 100] })
+  expect(billOf(trace)).toEqual({ tokens: { 'gpt-4o': [100, 20] }, runs: { reviewer: 1000 } })
+})
+
 test('a step’s sum beside its calls adds nothing either', () => {
   const root = aTrace().http({ at: [0, 2000] })
   root.step({ at: [0, 1000], ...CALL })
@@ -68,6 +75,7 @@ describe('a call is none of a sum’s', () => {
     ['before it', { at: [-10, 50] as const }],
     ['after it', { at: [900, 1010] as const }],
     ['of another instrumentation', { at: [10, 100] as const, scope: 'client' }],
+    ['of another process', { at: [10, 100] as const, parent: 'remote' as const }],
   ])('%s', (_, call) => {
     expect(billOf(flat(sum, call)).tokens).toEqual(both)
   })

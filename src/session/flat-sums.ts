@@ -7,15 +7,15 @@
 import type { Usage } from '../genai/fact.ts'
 import type { Claim } from './claim.ts'
 import { addUsage, excessUsage, totalOf } from './merge.ts'
-import { isInsideWork, type Node } from './tree.ts'
+import type { Node } from './tree.ts'
 
 /** Some emitters round their times to milliseconds. */
 const TOLERANCE_NS = 2_000_000n
 
 /**
  * Takes out of sums what calls beside them have counted. A sum is looked at if its span has nothing below it; a call
- * belongs to it if nothing is missing above the call and no agent or container is, and if it ran within the span's time. Of several such sums,
- * the call belongs to the shortest.
+ * belongs to it if both have the same parent, or none, and the call ran within the span's time. Of several such sums,
+ * the call belongs to the shortest. Calls whose parent is missing have been taken out before.
  */
 export function withoutFlatSums(claims: readonly Claim[]): readonly Claim[] {
   const sums = claims.filter(({ source, node }) => source === 'aggregate' && node.children.length === 0)
@@ -23,8 +23,8 @@ export function withoutFlatSums(claims: readonly Claim[]): readonly Claim[] {
   const shortestFirst = sums.toSorted((a, b) => Number(durationOf(a) - durationOf(b)))
   const counted = new Map<Claim, Usage>()
   for (const call of claims) {
-    if (call.source !== 'llm' || call.node.missing !== undefined || isInsideWork(call.node)) continue
-    const sum = shortestFirst.find(({ node }) => ranWithin(call.node, node))
+    if (call.source !== 'llm' || call.node.missing !== undefined) continue
+    const sum = shortestFirst.find(({ node }) => belongsTo(call.node, node))
     const before = sum && counted.get(sum)
     if (sum) counted.set(sum, before ? addUsage(before, call.usage) : call.usage)
   }
@@ -37,9 +37,12 @@ export function withoutFlatSums(claims: readonly Claim[]): readonly Claim[] {
   })
 }
 
-function ranWithin({ fact: call }: Node, { fact: host }: Node): boolean {
+function belongsTo({ fact: call }: Node, { fact: host }: Node): boolean {
   return (
-    call.scope === host.scope && call.startNs >= host.startNs - TOLERANCE_NS && call.endNs <= host.endNs + TOLERANCE_NS
+    call.scope === host.scope &&
+    call.parentSpanId === host.parentSpanId &&
+    call.startNs >= host.startNs - TOLERANCE_NS &&
+    call.endNs <= host.endNs + TOLERANCE_NS
   )
 }
 
