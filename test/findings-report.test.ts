@@ -61,6 +61,14 @@ test('a pair is reported once, whichever of them is the outer one', async () => 
   expect(await messagesOf(recordedInside(), run.spans)).toHaveLength(1)
 })
 
+test('the one to spare is the one nearer to the provider, also where its record is the one that is billed', async () => {
+  const [framework, request] = [aTrace({ scope: 'framework' }), aTrace({ scope: 'http' }).http()]
+  framework.chat({ ...CALL, at: [0, 100] })
+  request.chat({ ...CALL, at: [1, 99], scope: 'client' })
+  const [message] = await messagesOf([...framework.spans, ...request.spans])
+  expect(message).toContain(`set ignoreScopes: ['client']`)
+})
+
 test('a hundred pairs are reported, and no more', () => {
   const reported: string[] = []
   const findings = createFindingsReport({ report: (_, cause) => reported.push(cause) })

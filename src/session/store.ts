@@ -19,12 +19,13 @@ import { CallIndex } from './call-index.ts'
 import { TwinBook } from './duplicates.ts'
 import { settle } from './ledger.ts'
 import { runsOf } from './runs.ts'
+import type { ScopePair } from './scope-pairs.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
 import { type StatementRules, statementOf } from './statement.ts'
 import { type SessionTree, treeOf } from './tree.ts'
 import type { PlacedCall } from './twin-pairs.ts'
-import { countUsage, type ScopePair } from './usage.ts'
+import { countUsage } from './usage.ts'
 
 /** Ids of forgotten sessions that are kept, to tell late spans from new sessions. */
 const MAX_FORGOTTEN = 50_000

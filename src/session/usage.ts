@@ -3,24 +3,18 @@
  *
  * @module
  */
-import { NO_USAGE, type ReportedUsage, type SpanFact, type Usage } from '../genai/fact.ts'
+import { NO_USAGE, type ReportedUsage, type SpanFact } from '../genai/fact.ts'
 import { Adrift } from './adrift.ts'
 import { type Below, emptyBelow, grow, leave, mergeBelow, shrink } from './below.ts'
 import { type Claim, makeClaim, UNKNOWN_MODEL } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
 import { withoutFlatSums } from './flat-sums.ts'
 import { isWork } from './kinds.ts'
-import { addUsage, excessUsage, fillUsage, modelOf, sameFamily, totalOf } from './merge.ts'
+import { excessUsage, fillUsage, modelOf, totalOf } from './merge.ts'
 import { pollClaims, withoutRepeats } from './repeats.ts'
+import { isSameCall, sumOf } from './same-call.ts'
+import { type ScopePair, ScopePairs } from './scope-pairs.ts'
 import type { Node, SessionTree } from './tree.ts'
-
-/** Two instrumentations that recorded the same call, by the names of their scopes. */
-export interface ScopePair {
-  /** The framework's, or whichever is nearer to the agent. */
-  readonly outer: string
-  /** The one nearer to the provider: the one that can be spared. */
-  readonly inner: string
-}
 
 /** The claims of a session, and what was found repeated and left out. */
 export interface Counting {
@@ -81,7 +75,7 @@ function rootedFirst(claims: readonly Claim[]): readonly Claim[] {
 class Counter {
   readonly #claims: Claim[] = []
   readonly #givenUp = new Set<Claim>()
-  readonly duplicates: ScopePair[] = []
+  readonly #pairs = new ScopePairs()
   readonly adrift: Adrift
   suppressed = 0
   readonly #tree: SessionTree
@@ -98,6 +92,10 @@ class Counter {
 
   get claims(): readonly Claim[] {
     return this.#givenUp.size === 0 ? this.#claims : this.#claims.filter((claim) => !this.#givenUp.has(claim))
+  }
+
+  get duplicates(): readonly ScopePair[] {
+    return this.#pairs.found
   }
 
   visit(node: Node, below: Below): void {
@@ -119,7 +117,7 @@ class Counter {
   /** L3: the call is billed under another record of it, and so is what an inner layer says of it. */
   #visitTwin(node: Node, owner: SpanFact, below: Below, usage: ReportedUsage): void {
     this.suppressed++
-    this.#noteLayers(owner.scope, node.fact.scope)
+    this.#pairs.noteTwins(owner, node.fact)
     const repeated = node.fact.kind === 'llm' ? below.near : below.embeddings
     if (repeated.length > 0 && !this.#isBelow(node, owner) && isSameCall(node, usage, repeated)) {
       for (const claim of repeated.splice(0)) {
@@ -155,7 +153,7 @@ class Counter {
   /** L2: an outer layer repeats the call or calls below it. */
   #visitWrapper(node: Node, below: Below, usage: ReportedUsage): void {
     this.suppressed++
-    for (const claim of below.near) this.#noteLayers(node.fact.scope, claim.node.fact.scope)
+    for (const claim of below.near) this.#pairs.noteLayers(node.fact, claim.node.fact)
     const [inner, ...others] = below.near
     if (inner && others.length === 0) {
       const before = inner.usage
@@ -217,10 +215,6 @@ class Counter {
     )
   }
 
-  #noteLayers(outer: string, inner: string): void {
-    if (outer !== inner) this.duplicates.push({ outer, inner })
-  }
-
   #isBelow(node: Node, fact: SpanFact): boolean {
     this.#nodeOf ??= new Map(this.#tree.postOrder.map((each) => [each.fact, each]))
     for (let at = this.#nodeOf.get(fact); at; at = at.parent) if (at === node) return true
@@ -237,31 +231,9 @@ class Counter {
   }
 }
 
-/** L2, evidence: the same response, the same numbers, or the same model within the same time. */
-function isSameCall(outer: Node, usage: ReportedUsage, inner: readonly Claim[]): boolean {
-  const { fact } = outer
-  if (fact.responseId !== undefined && inner.some((claim) => claim.responseId === fact.responseId)) return true
-  const sum = sumOf(inner)
-  const rawInput = inner.reduce((total, claim) => total + claim.rawInput, 0)
-  const inputs = [usage.input, usage.rawInput]
-  if (inputs.includes(sum.input) || inputs.includes(rawInput)) return true
-  if (usage.output > 0 && usage.output === sum.output) return true
-  const inside = inner.filter(({ node }) => node.fact.startNs >= fact.startNs && node.fact.startNs <= fact.endNs)
-  return inside.length > 0 && inside.every((claim) => isUnnamedSum(claim) || sameFamily(claim.node.fact, fact))
-}
-
-/** A sum on a span that names no model is no call of its own: it speaks of whatever call is around it. */
-function isUnnamedSum({ source, node }: Claim): boolean {
-  return source === 'aggregate' && modelOf(node.fact) === undefined
-}
-
 function modelOfAggregate(node: Node, missing: readonly Node[], models: ReadonlySet<string>): string | undefined {
   const [only, ...others] = missing
   const ofMissing = only && others.length === 0 ? modelOf(only.fact) : undefined
   const [onlyModel] = models.size === 1 ? models : []
   return ofMissing ?? modelOf(node.fact) ?? onlyModel
-}
-
-function sumOf(claims: readonly Claim[]): Usage {
-  return claims.reduce<Usage>((sum, claim) => addUsage(sum, claim.usage), NO_USAGE)
 }

@@ -6,9 +6,9 @@
 import { readHints } from '../../src/genai/hints.ts'
 import { readFact } from '../../src/genai/read.ts'
 import { hasRemoteParent, parentSpanIdOf, type SpanLike } from '../../src/otel/span.ts'
+import type { ScopePair } from '../../src/session/scope-pairs.ts'
 import type { Settlement } from '../../src/session/settlement.ts'
 import { SessionStore, type SettleScope, type StoreRules } from '../../src/session/store.ts'
-import type { ScopePair } from '../../src/session/usage.ts'
 import { createCounters } from '../../src/telemetry/stats.ts'
 import type { TraceBuilder } from './spans.ts'
 
