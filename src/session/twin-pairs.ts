@@ -73,7 +73,7 @@ function rankedPairs(
   for (let j = from; j < sorted.length && pairs.length < most; j++) {
     const b = sorted[j]
     if (!b || b.node.fact.startNs > latestNs) break
-    if (a.node.fact.scope === b.node.fact.scope || !mayPair(a.node, b.node)) continue
+    if (!mayPair(a.node, b.node)) continue
     const rank = rankOf(a, b)
     if (rank !== undefined) pairs.push({ a, b, rank })
   }
@@ -86,7 +86,7 @@ function rankedPairs(
  */
 function rankOf(a: PlacedCall, b: PlacedCall): bigint | undefined {
   const [one, two] = [a.node.fact, b.node.fact]
-  if (one.kind !== two.kind || one.scope === two.scope) return undefined
+  if (one.kind !== two.kind) return undefined
   if (one.traceId !== two.traceId && !mayBeInTwoTraces(a.node, b.node)) return undefined
   if (a.run && b.run && a.run !== b.run) return undefined
   const slack = slackOf(one, two)
