@@ -1,0 +1,62 @@
+/** Recorded spans that arrive as they ended, while sessions are settled in between, come to the same bill. */
+import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import type { SpanLike } from '../src/index.ts'
+import type { Booked } from './corpus/booking.ts'
+import { emitterOf, readScenario, scenariosIn } from './corpus/scenario.ts'
+import { verdictOf } from './corpus/verdict.ts'
+import { Desk } from './helpers/sessions.ts'
+
+/** The recordings took milliseconds; so much slower, they last seconds to minutes, like real runs. */
+const SLOWER = 300
+const TICK_MS = 1000
+/** After that, sessions whose root never came are settled. */
+const IDLE_MS = 600_000
+
+const scenarios = scenariosIn(fileURLToPath(new URL('fixtures/corpus', import.meta.url))).map((path) => ({
+  path,
+  name: `${emitterOf(path)}/${basename(path)}`,
+}))
+
+function endMs({ endTime }: SpanLike): number {
+  return endTime[0] * 1000 + endTime[1] / 1e6
+}
+
+/** Settles what is due each second of the test's clock, and takes each span in at the moment it ended. */
+function billLive(spans: readonly SpanLike[]): Desk {
+  const desk = new Desk()
+  const inOrder = spans.toSorted((a, b) => endMs(a) - endMs(b))
+  const startMs = inOrder[0] ? endMs(inOrder[0]) : 0
+  let nowMs = 0
+  const waitUntil = (momentMs: number) => {
+    for (; nowMs + TICK_MS <= momentMs; nowMs += TICK_MS) desk.settle('due', nowMs)
+    nowMs = Math.max(nowMs, momentMs)
+  }
+  for (const span of inOrder) {
+    waitUntil((endMs(span) - startMs) * SLOWER)
+    desk.take([span], nowMs)
+  }
+  waitUntil(nowMs + IDLE_MS + TICK_MS)
+  return desk
+}
+
+function bookedBy({ settled }: Desk): Booked {
+  return {
+    expenses: settled.flatMap(({ sessionId, models, outcome }) =>
+      models.map(({ model, usage: { input, output } }) => {
+        return { session: sessionId, model, input, output, billable: outcome === 'ok' }
+      }),
+    ),
+    entries: settled.flatMap(({ sessionId, time, outcome }) =>
+      time && outcome === 'ok' ? [{ session: sessionId, durationMs: Number(time.durationNs) / 1e6 }] : [],
+    ),
+  }
+}
+
+test.each(scenarios)('$name', ({ path }) => {
+  const { batches, expected } = readScenario(path, 'single')
+  const desk = billLive(batches.flat())
+  expect(desk.late).toBe(0)
+  expect(verdictOf(expected, bookedBy(desk))).toEqual({ over: [], under: [] })
+})
