@@ -69,6 +69,14 @@ test('the one to spare is the one nearer to the provider, also where its record 
   expect(message).toContain(`set ignoreScopes: ['client']`)
 })
 
+test('an instrumentation that makes the runs is not the one to spare, although its record is the shorter one', async () => {
+  const run = aTrace().agent('reviewer')
+  run.chat({ ...CALL, at: [1, 99] })
+  run.chat({ ...CALL, at: [0, 100], scope: 'client' })
+  const [message] = await messagesOf(run.spans)
+  expect(message).toContain(`set ignoreScopes: ['client']`)
+})
+
 test('a hundred pairs are reported, and no more', () => {
   const reported: string[] = []
   const findings = createFindingsReport({ report: (_, cause) => reported.push(cause) })

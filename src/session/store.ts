@@ -17,9 +17,9 @@ import type { SettleOptions } from '../options.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { CallIndex } from './call-index.ts'
 import { TwinBook } from './duplicates.ts'
+import { type Findings, Instrumentations } from './instrumentations.ts'
 import { settle } from './ledger.ts'
 import { runsOf } from './runs.ts'
-import type { ScopePair } from './scope-pairs.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
 import { type StatementRules, statementOf } from './statement.ts'
@@ -39,14 +39,6 @@ export interface StoreRules extends StatementRules {
   readonly detectDuplicates: boolean
 }
 
-/** What a store finds out about the host's instrumentation. */
-export interface Findings {
-  /** Two instrumentations recorded a call. Called whenever it is counted. */
-  onDuplicate(pair: ScopePair): void
-  /** Spans of a scope do not nest. Called once for each scope. */
-  onStray(scope: string): void
-}
-
 /** Which open sessions are settled: those that are due, those whose root has arrived, or all. */
 export type SettleScope = 'due' | 'rooted' | 'all'
 
@@ -54,20 +46,19 @@ export type SettleScope = 'due' | 'rooted' | 'all'
 export class SessionStore {
   readonly #rules: StoreRules
   readonly #counters: Counters
-  readonly #findings: Findings
+  readonly #instrumentations: Instrumentations
   readonly #open = new Map<string, Session>()
   readonly #settled = new Map<string, Session>()
   readonly #empty = new Map<string, Session>()
   readonly #forgotten = new Set<string>()
   readonly #calls = new CallIndex()
   readonly #twins = new TwinBook()
-  readonly #strayScopes = new Set<string>()
   #spans = 0
 
   constructor(rules: StoreRules, counters: Counters, findings: Findings) {
     this.#rules = rules
     this.#counters = counters
-    this.#findings = findings
+    this.#instrumentations = new Instrumentations(findings)
   }
 
   /** Whether no session is remembered. */
@@ -102,7 +93,7 @@ export class SessionStore {
     if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
-    if (fact?.isStray) this.#noteStray(fact)
+    if (fact) this.#instrumentations.note(fact)
     this.#settled.delete(traceId)
     this.#empty.delete(traceId)
     this.#open.delete(traceId)
@@ -159,8 +150,8 @@ export class SessionStore {
       if (isFinal || session.isWhole) this.#close(session)
       if (session.facts.size === 0) continue
       const tree = treeFor(session)
-      const { claims, suppressed, duplicates } = countUsage(tree, this.#twins, this.#strayScopes)
-      for (const pair of duplicates) this.#findings.onDuplicate(pair)
+      const { claims, suppressed, duplicates } = countUsage(tree, this.#twins, this.#instrumentations.strayScopes)
+      for (const pair of duplicates) this.#instrumentations.noteDuplicate(pair)
       const statements = statementOf(session, tree, claims, this.#twins, this.#rules)
       const { keepsFailedTime } = this.#rules
       const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })
@@ -172,12 +163,6 @@ export class SessionStore {
       session.suppressed = suppressed
     }
     return due
-  }
-
-  #noteStray({ scope }: SpanFact): void {
-    if (this.#strayScopes.has(scope)) return
-    this.#strayScopes.add(scope)
-    this.#findings.onStray(scope)
   }
 
   #close(session: Session): void {

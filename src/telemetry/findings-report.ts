@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Findings } from '../session/store.ts'
+import type { Findings } from '../session/instrumentations.ts'
 import type { Log } from './log.ts'
 import { oneLine } from './one-line.ts'
 
