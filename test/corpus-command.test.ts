@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { FIXTURES } from './corpus/fixtures.ts'
 
 const SCENARIO = 'openinference-openai-agents@0.2.15/chat-handoff'
-const fixtures = fileURLToPath(new URL('fixtures/corpus/', import.meta.url))
 const command = fileURLToPath(new URL('corpus/run.ts', import.meta.url))
 let folder: string
 
@@ -22,7 +22,7 @@ function scenarioIn(name: string, changed: (expected: string) => string): string
   const target = join(folder, name, SCENARIO)
   mkdirSync(join(target, '..'), { recursive: true })
   for (const part of ['otlp', 'expected']) {
-    cpSync(join(fixtures, `${SCENARIO}.${part}.json`), `${target}.${part}.json`)
+    cpSync(join(FIXTURES, `${SCENARIO}.${part}.json`), `${target}.${part}.json`)
   }
   const expected = readFileSync(`${target}.expected.json`, 'utf8')
   writeFileSync(`${target}.expected.json`, changed(expected))
@@ -68,7 +68,7 @@ describe('the command', () => {
     ['no folder is given', [], /usage: npm run corpus/],
     ['the folder does not exist', ['nowhere'], /there is no folder nowhere/],
     ['nothing is recorded there', [fileURLToPath(new URL('corpus', import.meta.url))], /no <name>.otlp.json found/],
-    ['the batches are none', [fixtures, '--batches', 'two'], /usage: npm run corpus/],
+    ['the batches are none', [FIXTURES, '--batches', 'two'], /usage: npm run corpus/],
   ])('ends with 2 when %s', (_, args, message) => {
     const { status, stderr } = run(...args)
     expect(stderr).toMatch(message)

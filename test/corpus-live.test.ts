@@ -1,10 +1,9 @@
 /** Recorded spans that arrive as they ended, while sessions are settled in between, come to the same bill. */
-import { basename } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { SpanLike } from '../src/index.ts'
 import type { Booked } from './corpus/booking.ts'
-import { emitterOf, readScenario, scenariosIn } from './corpus/scenario.ts'
+import { fixtures } from './corpus/fixtures.ts'
+import { readScenario } from './corpus/scenario.ts'
 import { verdictOf } from './corpus/verdict.ts'
 import { Desk } from './helpers/sessions.ts'
 
@@ -13,11 +12,6 @@ const SLOWER = 300
 const TICK_MS = 1000
 /** After that, sessions whose root never came are settled. */
 const IDLE_MS = 600_000
-
-const scenarios = scenariosIn(fileURLToPath(new URL('fixtures/corpus', import.meta.url))).map((path) => ({
-  path,
-  name: `${emitterOf(path)}/${basename(path)}`,
-}))
 
 function endMs({ endTime }: SpanLike): number {
   return endTime[0] * 1000 + endTime[1] / 1e6
@@ -54,7 +48,7 @@ function bookedBy({ settled }: Desk): Booked {
   }
 }
 
-test.each(scenarios)('$name', ({ path }) => {
+test.each(fixtures)('$name', ({ path }) => {
   const { batches, expected } = readScenario(path, 'single')
   const desk = billLive(batches.flat())
   expect(desk.late).toBe(0)

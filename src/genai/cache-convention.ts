@@ -11,8 +11,6 @@ export interface InputSource {
   readonly scope: string
   readonly provider: string | undefined
   readonly model: string | undefined
-  /** The major version of the emitter, where its spans tell. */
-  readonly major: number | undefined
 }
 
 /** An emitter that leaves cache out of input. */
@@ -37,8 +35,12 @@ export const CACHE_LEFT_OUT: readonly CacheConvention[] = [
   { scope: 'strands-agents', model: 'claude' },
 ]
 
-/** Whether a span comes from an emitter that is known to leave cache out of input. */
-export function leavesCacheOut({ scope, provider = '', model = '', major }: InputSource): boolean {
+/**
+ * Whether a span comes from an emitter that is known to leave cache out of input.
+ *
+ * @param major The major version of the emitter, where its spans tell.
+ */
+export function leavesCacheOut({ scope, provider = '', model = '' }: InputSource, major: number | undefined): boolean {
   return CACHE_LEFT_OUT.some(
     (known) =>
       known.scope === scope &&

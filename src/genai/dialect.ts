@@ -34,6 +34,19 @@ export const ROLES = {
   uncounted: { kind: 'other', countsUsage: false },
 } as const satisfies Record<string, Role>
 
+/** Roles by the word that an emitter writes. */
+export type RoleTable = Readonly<Record<string, Role>>
+
+/**
+ * The role that a table gives to a word of a span, which may be anything.
+ *
+ * @param otherwise The role of a word that the table does not have; what is no text has none.
+ */
+export function roleIn(table: RoleTable, word: unknown, otherwise?: Role): Role | undefined {
+  if (typeof word !== 'string') return undefined
+  return Object.hasOwn(table, word) ? table[word] : otherwise
+}
+
 /** Attribute names of one family of usage numbers; within a list the first positive number wins, none are added. */
 export interface UsageNames {
   readonly input: readonly string[]

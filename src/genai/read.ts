@@ -6,12 +6,11 @@
 import { textOf } from '../otel/attributes.ts'
 import { isId, parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
 import { intervalOf } from '../otel/time.ts'
-import { type InputSource, leavesCacheOut } from './cache-convention.ts'
 import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, SpanFact } from './fact.ts'
 import { readHints } from './hints.ts'
-import { readUsage, type UsageReading } from './usage.ts'
+import { readUsage } from './usage.ts'
 
 const BY_SCOPE: ReadonlyMap<string, Dialect> = new Map(
   DIALECTS.flatMap((dialect) => (dialect.scopes ?? []).map((scope) => [scope, dialect] as const)),
@@ -69,7 +68,7 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
   const parentSpanId = parentSpanIdOf(span)
   const isMadeUp = dialect.madeUpAgents?.includes(span.name) ?? false
   const source = { scope, provider, model: responseModel ?? requestModel }
-  const reading = role.countsUsage ? usageOf(attributes, kind, speaker, source) : { refused: 0 }
+  const reading = role.countsUsage ? readUsage(attributes, { kind, speaker, source }) : { refused: 0 }
   const fact = {
     traceId,
     spanId,
@@ -95,20 +94,6 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     resourceHints: readHints(span.resource.attributes)?.hints,
   }
   return { fact, refused: reading.refused + (interval.sound ? 0 : 1) }
-}
-
-function usageOf(
-  attributes: Attributes,
-  kind: FactKind,
-  speaker: Dialect,
-  source: Omit<InputSource, 'major'>,
-): UsageReading {
-  return readUsage(attributes, {
-    kind,
-    scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
-    inputLeavesCacheOut: leavesCacheOut({ ...source, major: speaker.majorVersionOf?.(attributes) }),
-    providerUsage: speaker.providerUsage,
-  })
 }
 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {

@@ -4,6 +4,7 @@
  * @module
  */
 import { countOf } from '../otel/attributes.ts'
+import { type InputSource, leavesCacheOut } from './cache-convention.ts'
 import type { Attributes, Dialect, JsonPlace, ProviderUsage, UsageNames } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, ReportedUsage } from './fact.ts'
@@ -21,12 +22,9 @@ export interface UsageReading {
 export interface UsageContext {
   /** The role of the span; some families mean tokens only on some kinds. */
   readonly kind: FactKind
-  /** Whether its emitter's agent spans sum up their own calls or their whole subtree. */
-  readonly scope: ReportedUsage['scope']
-  /** Whether its emitter is known to write input without cache, for spans whose numbers prove nothing. */
-  readonly inputLeavesCacheOut: boolean
-  /** Finds what the provider itself said, where the emitter carries it along. */
-  readonly providerUsage: Dialect['providerUsage']
+  /** The emitter of the span. */
+  readonly speaker: Dialect
+  readonly source: InputSource
 }
 
 /** The numbers of one span as the emitter wrote them. */
@@ -49,7 +47,7 @@ export function readUsage(attributes: Attributes, context: UsageContext): UsageR
     // Where input leaves cache out, all of it can have come from the cache.
     const isShown = input > 0 || output > 0 || (family.input.length > 0 && numbers.first(family, 'cacheRead'))
     if (!isShown) continue
-    const provider = context.providerUsage?.(attributes, input, output)
+    const provider = context.speaker.providerUsage?.(attributes, input, output)
     const written: Written = {
       input,
       output,
@@ -59,7 +57,7 @@ export function readUsage(attributes: Attributes, context: UsageContext): UsageR
       total: numbers.first(family, 'total') ?? 0,
       uncachedInput: numbers.anywhere('uncachedInput'),
     }
-    return { usage: inclusive(written, context, provider), refused: numbers.refused }
+    return { usage: inclusive(attributes, written, context, provider), refused: numbers.refused }
   }
   return { refused: numbers.refused }
 }
@@ -151,12 +149,20 @@ class Numbers {
 
 const NOTHING: Attributes = {}
 
-function inclusive(written: Written, context: UsageContext, provider: ProviderUsage | undefined): ReportedUsage {
+function inclusive(
+  attributes: Attributes,
+  written: Written,
+  { kind, speaker, source }: UsageContext,
+  provider: ProviderUsage | undefined,
+): ReportedUsage {
   const { input, output, cacheRead, cacheWrite, reasoning, total } = written
   const cache = cacheRead + cacheWrite
   // Langfuse takes both out of both.
   const bothAreExtra = cache > 0 && reasoning > 0 && total === input + output + cache + reasoning
-  const leavesOut = bothAreExtra || (cache > 0 && leavesCacheOut(written, context, provider))
+  const leavesOut =
+    bothAreExtra ||
+    (cache > 0 &&
+      (provesCacheLeftOut(written, provider) ?? leavesCacheOut(source, speaker.majorVersionOf?.(attributes))))
   const leftOut = provider?.reasoningLeftOut ?? 0
   const reasoningIsExtra = bothAreExtra || reasoning > output || (reasoning > 0 && total === input + output + reasoning)
   return {
@@ -166,18 +172,15 @@ function inclusive(written: Written, context: UsageContext, provider: ProviderUs
     cacheWrite,
     reasoning: leftOut || reasoning,
     rawInput: input,
-    scope: context.scope,
+    scope: speaker.ownUsageOnly && kind === 'agent' ? 'own' : 'subtree',
   }
 }
 
-/**
- * Whether input was written without cache: as the numbers prove it, else as its emitter is known for it, else not, as
- * the conventions say.
- */
-function leavesCacheOut(written: Written, context: UsageContext, provider: ProviderUsage | undefined): boolean {
+/** Whether the numbers prove that input was written without cache, or with it; undefined when they prove nothing. */
+function provesCacheLeftOut(written: Written, provider: ProviderUsage | undefined): boolean | undefined {
   const { input, output, cacheRead, cacheWrite, total, uncachedInput } = written
   const cache = cacheRead + cacheWrite
   if (provider) return provider.inputLeavesCacheOut
   if (uncachedInput !== undefined) return uncachedInput === input
-  return cache > input || total === input + cache + output || context.inputLeavesCacheOut
+  return cache > input || total === input + cache + output ? true : undefined
 }

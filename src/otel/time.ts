@@ -60,6 +60,9 @@ export function unionOf(intervals: readonly Interval[]): readonly Interval[] {
   return union
 }
 
+/** How far the times of one moment may lie apart: some emitters round theirs to milliseconds. */
+export const ROUNDING_NS = 2_000_000n
+
 /** How long the union of the intervals is, in nanoseconds: a moment that several share counts once. */
 export function lengthOf(intervals: readonly Interval[]): bigint {
   return unionOf(intervals).reduce((sum, { startNs, endNs }) => sum + endNs - startNs, 0n)

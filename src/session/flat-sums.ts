@@ -5,12 +5,10 @@
  * @module
  */
 import type { Usage } from '../genai/fact.ts'
+import { ROUNDING_NS } from '../otel/time.ts'
 import type { Claim } from './claim.ts'
 import { addUsage, excessUsage, totalOf } from './merge.ts'
 import type { Node } from './tree.ts'
-
-/** Some emitters round their times to milliseconds. */
-const TOLERANCE_NS = 2_000_000n
 
 /**
  * Takes out of sums what calls beside them have counted. A sum is looked at if its span has nothing below it; a call
@@ -41,8 +39,8 @@ function belongsTo({ fact: call }: Node, { fact: host }: Node): boolean {
   return (
     call.scope === host.scope &&
     call.parentSpanId === host.parentSpanId &&
-    call.startNs >= host.startNs - TOLERANCE_NS &&
-    call.endNs <= host.endNs + TOLERANCE_NS
+    call.startNs >= host.startNs - ROUNDING_NS &&
+    call.endNs <= host.endNs + ROUNDING_NS
   )
 }
 

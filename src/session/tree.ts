@@ -73,6 +73,12 @@ export function byStart(a: SpanFact, b: SpanFact): number {
   return a.spanId < b.spanId ? -1 : a.spanId > b.spanId ? 1 : 0
 }
 
+/** Whether a node is above another one, at any depth. */
+export function isAbove(upper: Node, lower: Node): boolean {
+  for (let at = lower.parent; at; at = at.parent) if (at === upper) return true
+  return false
+}
+
 /** Whether an agent or a container is above a node, at any depth. */
 export function isInsideWork(node: Node): boolean {
   for (let at = node.parent; at; at = at.parent) if (isWork(at.fact.kind)) return true

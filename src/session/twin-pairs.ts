@@ -4,12 +4,11 @@
  * @module
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
+import { ROUNDING_NS } from '../otel/time.ts'
 import { createLayersFinder, shareScope } from './layers.ts'
 import { modelOf, sameFamily, uncachedInputOf } from './merge.ts'
-import { byStart, type Node } from './tree.ts'
+import { byStart, isAbove, type Node } from './tree.ts'
 
-/** Some emitters round their times to milliseconds. */
-const TOLERANCE_NS = 2_000_000n
 /** How far two records of one piece of work may begin or end apart: each instrumentation is told in turn. */
 const ROOT_TOLERANCE_NS = 5_000_000n
 
@@ -69,7 +68,7 @@ function rankedPairs(
   mayPair: (a: Node, b: Node) => boolean,
 ): RankedPair[] {
   const pairs: RankedPair[] = []
-  const latestNs = a.node.fact.endNs + TOLERANCE_NS
+  const latestNs = a.node.fact.endNs + ROUNDING_NS
   for (let j = from; j < sorted.length && pairs.length < most; j++) {
     const b = sorted[j]
     if (!b || b.node.fact.startNs > latestNs) break
@@ -110,8 +109,8 @@ function slackOf(a: SpanFact, b: SpanFact): bigint | undefined {
   const early = a.startNs - b.startNs
   const late = a.endNs - b.endNs
   const difference = absolute(early) + absolute(late)
-  const aHoldsB = early <= TOLERANCE_NS && late >= -TOLERANCE_NS
-  const bHoldsA = early >= -TOLERANCE_NS && late <= TOLERANCE_NS
+  const aHoldsB = early <= ROUNDING_NS && late >= -ROUNDING_NS
+  const bHoldsA = early >= -ROUNDING_NS && late <= ROUNDING_NS
   if (aHoldsB || bHoldsA) return difference
   const shared = (a.endNs < b.endNs ? a.endNs : b.endNs) - (a.startNs > b.startNs ? a.startNs : b.startNs)
   const shorter = a.endNs - a.startNs < b.endNs - b.startNs ? a.endNs - a.startNs : b.endNs - b.startNs
@@ -157,9 +156,4 @@ function sameNumbers(a: ReportedUsage, b: ReportedUsage): boolean {
 
 function isBlindView(blind: ReportedUsage, seeing: ReportedUsage): boolean {
   return blind.cacheRead + blind.cacheWrite === 0 && blind.input === uncachedInputOf(seeing)
-}
-
-function isAbove(upper: Node, lower: Node): boolean {
-  for (let at = lower.parent; at; at = at.parent) if (at === upper) return true
-  return false
 }

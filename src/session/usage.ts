@@ -14,7 +14,7 @@ import { excessUsage, fillUsage, modelOf, totalOf } from './merge.ts'
 import { pollClaims, withoutRepeats } from './repeats.ts'
 import { isSameCall, sumOf } from './same-call.ts'
 import { type ScopePair, ScopePairs } from './scope-pairs.ts'
-import type { Node, SessionTree } from './tree.ts'
+import { isAbove, type Node, type SessionTree } from './tree.ts'
 
 /** The claims of a session, and what was found repeated and left out. */
 export interface Counting {
@@ -217,8 +217,8 @@ class Counter {
 
   #isBelow(node: Node, fact: SpanFact): boolean {
     this.#nodeOf ??= new Map(this.#tree.postOrder.map((each) => [each.fact, each]))
-    for (let at = this.#nodeOf.get(fact); at; at = at.parent) if (at === node) return true
-    return false
+    const lower = this.#nodeOf.get(fact)
+    return lower !== undefined && isAbove(node, lower)
   }
 
   /** Takes a claim of model tokens in, and counts it for the spans above. */

@@ -7,10 +7,10 @@
  * @module
  */
 import { anthropicUsage } from '../anthropic-usage.ts'
-import { type Attributes, type Dialect, type ProviderUsage, ROLES, type Role } from '../dialect.ts'
+import { type Attributes, type Dialect, type ProviderUsage, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 import { at, countAt, parseJson } from '../json.ts'
 
-const OPERATIONS: Readonly<Record<string, Role>> = {
+const OPERATIONS: RoleTable = {
   'ai.generateText': ROLES.agent,
   'ai.streamText': ROLES.agent,
   'ai.generateObject': ROLES.agent,
@@ -32,11 +32,7 @@ export const aiSdk: Dialect = {
   scopes: ['ai', 'gen_ai'],
   namesFunctions: true,
   ownUsageOnly: true,
-  roleOf(attributes) {
-    const operation = attributes['ai.operationId']
-    if (typeof operation !== 'string') return undefined
-    return Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : ROLES.other
-  },
+  roleOf: (attributes) => roleIn(OPERATIONS, attributes['ai.operationId'], ROLES.other),
   usage: [
     {
       // promptTokens and completionTokens in 4, and on some roots of 5 and 6.

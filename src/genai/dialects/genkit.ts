@@ -5,10 +5,10 @@
  * @module
  */
 import { anthropicUsage } from '../anthropic-usage.ts'
-import { type Attributes, type Dialect, type ProviderUsage, ROLES, type Role } from '../dialect.ts'
+import { type Attributes, type Dialect, type ProviderUsage, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 import { at, parseJson } from '../json.ts'
 
-const SUBTYPES: Readonly<Record<string, Role>> = {
+const SUBTYPES: RoleTable = {
   agent: ROLES.agent,
   model: ROLES.llm,
   'background-model': ROLES.llm,
@@ -24,9 +24,8 @@ export const genkit: Dialect = {
   emitter: 'genkit',
   roleOf(attributes) {
     if (attributes['genkit:type'] === undefined) return undefined
-    const subtype = attributes['genkit:metadata:subtype']
-    // Flows, prompts and `generate`, which calls itself once more for each turn.
-    return typeof subtype === 'string' && Object.hasOwn(SUBTYPES, subtype) ? SUBTYPES[subtype] : ROLES.chain
+    // What is in no table: flows, prompts and `generate`, which calls itself once more for each turn.
+    return roleIn(SUBTYPES, attributes['genkit:metadata:subtype']) ?? ROLES.chain
   },
   usage: [
     {

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Dialect, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 
-const TYPES: Readonly<Record<string, Role>> = {
+const TYPES: RoleTable = {
   agent: ROLES.agent,
   chain: ROLES.chain,
   generation: ROLES.llm,
@@ -18,11 +18,7 @@ const TYPES: Readonly<Record<string, Role>> = {
 /** Langfuse. */
 export const langfuse: Dialect = {
   emitter: 'langfuse',
-  roleOf(attributes) {
-    const type = attributes['langfuse.observation.type']
-    if (typeof type !== 'string') return undefined
-    return Object.hasOwn(TYPES, type) ? TYPES[type] : ROLES.other
-  },
+  roleOf: (attributes) => roleIn(TYPES, attributes['langfuse.observation.type'], ROLES.other),
   usage: [
     {
       json: { attribute: 'langfuse.observation.usage_details' },

@@ -1,12 +1,13 @@
 /**
  * LangSmith in OpenTelemetry mode: names of the conventions beside its own span kinds, and details of usage as JSON
- * text. Its span kinds are to be believed before the operation name: retrievers are `embeddings` there. Failed spans have an `exception` event and no error status.
+ * text. Its span kinds are to be believed before the operation name: retrievers are `embeddings` there. Failed spans
+ * have an `exception` event and no error status.
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Dialect, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 
-const KINDS: Readonly<Record<string, Role>> = {
+const KINDS: RoleTable = {
   llm: ROLES.llm,
   embedding: ROLES.embedding,
   chain: ROLES.chain,
@@ -18,11 +19,7 @@ const KINDS: Readonly<Record<string, Role>> = {
 export const langsmith: Dialect = {
   emitter: 'langsmith',
   scopes: ['langsmith'],
-  roleOf(attributes) {
-    const kind = attributes['langsmith.span.kind']
-    if (typeof kind !== 'string') return undefined
-    return Object.hasOwn(KINDS, kind) ? KINDS[kind] : ROLES.other
-  },
+  roleOf: (attributes) => roleIn(KINDS, attributes['langsmith.span.kind'], ROLES.other),
   usage: [
     {
       json: { attribute: 'langsmith.usage_metadata' },

@@ -5,7 +5,7 @@
  * @module
  */
 import type { SpanLike } from '../../otel/span.ts'
-import { type Attributes, type Dialect, ROLES, type Role, type UsageNames } from '../dialect.ts'
+import { type Attributes, type Dialect, ROLES, type Role, type RoleTable, roleIn, type UsageNames } from '../dialect.ts'
 
 /** What a method returned, by the name of its span. */
 const resultOf = (method: string): string => `${method}.result`
@@ -52,7 +52,7 @@ export const mastraStream: Dialect = {
   usage: returnedUsage(STREAM),
 }
 
-const OPERATIONS: Readonly<Record<string, Role>> = {
+const OPERATIONS: RoleTable = {
   'mastra.stream.aisdk.doStream': ROLES.llm,
   'mastra.stream.toolCall': ROLES.tool,
   // Shows the usage of its last step only: a lower bound.
@@ -62,10 +62,7 @@ const OPERATIONS: Readonly<Record<string, Role>> = {
 /** Calls of Mastra's built-in telemetry, 0.x. */
 export const mastraCalls: Dialect = {
   emitter: 'mastra',
-  roleOf(attributes) {
-    const operation = attributes['mastra.operationId']
-    return typeof operation === 'string' && Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined
-  },
+  roleOf: (attributes) => roleIn(OPERATIONS, attributes['mastra.operationId']),
   usage: [
     {
       input: ['stream.usage.inputTokens'],

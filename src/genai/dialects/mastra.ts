@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Dialect, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 
-const TYPES: Readonly<Record<string, Role>> = {
+const TYPES: RoleTable = {
   agent_run: ROLES.agent,
   workflow_run: ROLES.workflow,
   model_generation: ROLES.llm,
@@ -19,9 +19,5 @@ const TYPES: Readonly<Record<string, Role>> = {
 export const mastra: Dialect = {
   emitter: 'mastra',
   scopes: ['@mastra/otel-bridge', '@mastra/otel-exporter', '@mastra/otel'],
-  roleOf(attributes) {
-    const type = attributes['mastra.span.type']
-    if (typeof type !== 'string') return undefined
-    return Object.hasOwn(TYPES, type) ? TYPES[type] : ROLES.other
-  },
+  roleOf: (attributes) => roleIn(TYPES, attributes['mastra.span.type'], ROLES.other),
 }

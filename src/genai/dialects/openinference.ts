@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Dialect, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 
-const KINDS: Readonly<Record<string, Role>> = {
+const KINDS: RoleTable = {
   AGENT: ROLES.agent,
   CHAIN: ROLES.chain,
   LLM: ROLES.llm,
@@ -26,9 +26,7 @@ export const openInference: Dialect = {
   roleOf(attributes) {
     const kind = attributes['openinference.span.kind']
     if (typeof kind !== 'string') return undefined
-    if (Object.hasOwn(KINDS, kind)) return KINDS[kind]
-    const word = kind.slice(0, 20).toUpperCase()
-    return Object.hasOwn(KINDS, word) ? KINDS[word] : ROLES.other
+    return roleIn(KINDS, kind) ?? roleIn(KINDS, kind.slice(0, 20).toUpperCase(), ROLES.other)
   },
   usage: [
     {

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { type Attributes, type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Attributes, type Dialect, ROLES, type Role, type RoleTable, roleIn } from '../dialect.ts'
 
-const OPERATIONS: Readonly<Record<string, Role>> = {
+const OPERATIONS: RoleTable = {
   chat: ROLES.llm,
   text_completion: ROLES.llm,
   generate_content: ROLES.llm,
@@ -33,10 +33,10 @@ const OPERATIONS: Readonly<Record<string, Role>> = {
 /** Most emitters write the plain lower-case word, so the table is asked before any string is made. */
 function roleOfOperation(operation: unknown): Role | undefined {
   if (typeof operation !== 'string' || operation.length > 40) return undefined
-  if (Object.hasOwn(OPERATIONS, operation)) return OPERATIONS[operation]
+  const role = roleIn(OPERATIONS, operation)
+  if (role) return role
   const word = operation.trim().toLowerCase()
-  if (Object.hasOwn(OPERATIONS, word)) return OPERATIONS[word]
-  return word.includes('_memory') ? ROLES.uncounted : undefined
+  return roleIn(OPERATIONS, word) ?? (word.includes('_memory') ? ROLES.uncounted : undefined)
 }
 
 function saysError(reasons: unknown): boolean {

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Dialect, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 
-const OPERATIONS: Readonly<Record<string, Role>> = {
+const OPERATIONS: RoleTable = {
   'gen_ai.invoke_agent': ROLES.agent,
   'gen_ai.chat': ROLES.llm,
   'gen_ai.completions': ROLES.llm,
@@ -29,8 +29,5 @@ const OPERATIONS: Readonly<Record<string, Role>> = {
 export const sentry: Dialect = {
   emitter: 'sentry',
   scopes: ['@sentry/node'],
-  roleOf(attributes) {
-    const operation = attributes['sentry.op']
-    return typeof operation === 'string' && Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined
-  },
+  roleOf: (attributes) => roleIn(OPERATIONS, attributes['sentry.op']),
 }

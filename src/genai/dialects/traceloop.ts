@@ -7,32 +7,27 @@
  *
  * @module
  */
-import { type Dialect, ROLES, type Role } from '../dialect.ts'
+import { type Dialect, ROLES, type RoleTable, roleIn } from '../dialect.ts'
 
-const SPAN_KINDS: Readonly<Record<string, Role>> = {
+const SPAN_KINDS: RoleTable = {
   agent: ROLES.agent,
   workflow: ROLES.workflow,
   tool: ROLES.tool,
   task: ROLES.other,
 }
 
-const REQUEST_TYPES: Readonly<Record<string, Role>> = {
+const REQUEST_TYPES: RoleTable = {
   chat: ROLES.llm,
   completion: ROLES.llm,
   embedding: ROLES.embedding,
   rerank: ROLES.uncounted,
 }
 
-function roleOfWord(table: Readonly<Record<string, Role>>, word: unknown): Role | undefined {
-  return typeof word === 'string' && Object.hasOwn(table, word) ? table[word] : undefined
-}
-
 /** OpenLLMetry / Traceloop. */
 export const traceloop: Dialect = {
   emitter: 'openllmetry',
   roleOf: (attributes) =>
-    roleOfWord(SPAN_KINDS, attributes['traceloop.span.kind']) ??
-    roleOfWord(REQUEST_TYPES, attributes['llm.request.type']),
+    roleIn(SPAN_KINDS, attributes['traceloop.span.kind']) ?? roleIn(REQUEST_TYPES, attributes['llm.request.type']),
   usage: [
     {
       input: ['llm.usage.prompt_tokens'],
