@@ -3,47 +3,69 @@
  *
  * @module
  */
+import { shortHash } from './billing/hash.ts'
+import { fileOutbox } from './delivery/file-outbox.ts'
 import { memoryOutbox } from './delivery/memory-outbox.ts'
 import type { Outbox } from './delivery/outbox.ts'
 import type { SenderParts } from './delivery/sender.ts'
 import { ConfigError } from './errors.ts'
+import { DEFAULT_BASE_URL } from './keito/base-url.ts'
 import { dryRunClient } from './keito/dry-run-client.ts'
 import { KeitoRestClient } from './keito/rest-client.ts'
 import { outcomesOf } from './keito/sdk-adapter.ts'
 import type { KeitoExporterOptions, Settings } from './options.ts'
 import { callable, type Env, fromEnv, isDryRun } from './resolve-options.ts'
 
-/** What a sender needs to know of the other side. */
-export type Connection = Pick<SenderParts, 'client' | 'settings' | 'onRecord'>
+/** What is needed to send, and where to. */
+export interface Connection extends Pick<SenderParts, 'client' | 'settings' | 'onRecord'> {
+  readonly outbox: Outbox
+  /** Tells this account and server from others, in 8 hex digits. */
+  readonly destination: string
+}
 
 /**
  * Connects to Keito: through the client that the user gave, else over REST, or, in a dry run, to the console.
  *
- * @throws {ConfigError} When the client has not the documented shape, or credentials are missing or wrong.
+ * @throws {ConfigError} When the client has not the documented shape, credentials are missing or wrong, or the outbox
+ *   is none.
  */
 export function connect(options: KeitoExporterOptions, settings: Settings, env: Env): Connection {
   const onRecord = callable(options.onRecord, 'onRecord')
   const given = givenClient(options)
+  const destination = destinationOf(options, env)
+  const outbox = outboxOf(options, env)
   if (!isDryRun(options, env)) {
-    return { client: given ?? restClient(options, settings, env), settings: settings.delivery, onRecord }
+    const client = given ?? restClient(options, settings, env)
+    return { client, outbox, destination, settings: settings.delivery, onRecord }
   }
+  const { POSITIVE_INFINITY } = Number
   return {
     client: dryRunClient(),
+    // What waits on disk is for Keito, and not to be printed and forgotten.
+    outbox: memoryOutbox(),
+    destination,
     // No server is asked, so no server's limit slows it down.
-    settings: { ...settings.delivery, requestsPerMinute: Number.POSITIVE_INFINITY },
+    settings: { ...settings.delivery, requestsPerMinute: POSITIVE_INFINITY, requestsPerDay: POSITIVE_INFINITY },
     onRecord: onRecord && ((event) => onRecord({ ...event, status: 'printed' })),
   }
 }
 
-/**
- * The outbox that the user gave, else one in memory.
- *
- * @throws {ConfigError} When it is no outbox.
- */
-export function outboxOf(outbox: Outbox | undefined): Outbox {
-  if (outbox === undefined) return memoryOutbox()
+/** The outbox that the user gave, else one in the directory that the environment names, else one in memory. */
+function outboxOf({ outbox }: KeitoExporterOptions, env: Env): Outbox {
+  if (outbox === undefined) {
+    const directory = fromEnv(undefined, env, 'KEITO_OUTBOX_DIR')
+    return directory === undefined ? memoryOutbox() : fileOutbox({ directory })
+  }
   if (typeof outbox?.add === 'function' && typeof outbox.take === 'function') return outbox
-  throw new ConfigError('outbox must be an outbox, such as memoryOutbox() makes, but has no methods add and take')
+  throw new ConfigError(
+    'outbox must be an outbox, such as fileOutbox() or memoryOutbox() makes, but has no methods add and take',
+  )
+}
+
+/** Of a client that the user gave, nothing is known but what the options and the environment say beside it. */
+function destinationOf(options: KeitoExporterOptions, env: Env): string {
+  const baseUrl = fromEnv(options.baseUrl, env, 'KEITO_API_URL') ?? DEFAULT_BASE_URL
+  return shortHash(JSON.stringify([baseUrl, fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '']))
 }
 
 function givenClient({ client }: KeitoExporterOptions): SenderParts['client'] | undefined {

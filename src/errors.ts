@@ -10,11 +10,14 @@
  * - `config`: an option or environment variable is missing or wrong (thrown by a constructor), or an option unknown;
  * - `unauthorized`: Keito refused the credentials or the rights; delivery pauses, everything is kept;
  * - `rejected`: Keito refused a record for good; it is kept as a dead letter;
- * - `ambiguous`: nobody knows whether Keito stored a record; it is held and not sent again;
+ * - `ambiguous`: nobody knows whether Keito stored a record; it is held, and looked up before it is sent again;
+ * - `booked-twice`: Keito has a record more than once; the message names the ids;
  * - `unavailable`: Keito cannot be reached or asks to wait; records are kept and sent later;
  * - `unassigned`: a run has no project, task or expense category; it is kept;
  * - `dropped`: a limit was reached and something could not be kept;
  * - `undelivered`: records were left when the exporter shut down;
+ * - `outbox`: the outbox directory cannot be used, or something in it was damaged;
+ * - `interrupted`: a process that is gone left sessions behind; they are taken over;
  * - `unreadable`: a span could not be read;
  * - `duplicate`: two instrumentations record the same model calls; they are billed once;
  * - `context`: spans do not nest, because the host has no context manager;
@@ -27,10 +30,13 @@ export type KeitoErrorCode =
   | 'unauthorized'
   | 'rejected'
   | 'ambiguous'
+  | 'booked-twice'
   | 'unavailable'
   | 'unassigned'
   | 'dropped'
   | 'undelivered'
+  | 'outbox'
+  | 'interrupted'
   | 'unreadable'
   | 'duplicate'
   | 'context'

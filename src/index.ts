@@ -4,8 +4,19 @@
  * @module
  */
 export type { ExpenseRecord, KeitoRecord, TimeEntryRecord } from './billing/record.ts'
+export { type FileOutboxOptions, fileOutbox } from './delivery/file-outbox.ts'
 export { type MemoryOutboxOptions, memoryOutbox } from './delivery/memory-outbox.ts'
-export type { KeptRecord, Outbox, OutboxCounts, Unassigned } from './delivery/outbox.ts'
+export type {
+  AddOptions,
+  ExporterLog,
+  HeldRecord,
+  KeptRecord,
+  Memory,
+  Outbox,
+  OutboxCounts,
+  OutboxHost,
+  Unassigned,
+} from './delivery/outbox.ts'
 export type { Failure, Outcome } from './delivery/outcome.ts'
 export { ConfigError, isKeitoError, KeitoError, type KeitoErrorCode } from './errors.ts'
 export { KeitoSpanExporter } from './exporter.ts'
@@ -31,11 +42,13 @@ export type {
   HourPolicy,
   KeitoExporterOptions,
   RecordEvent,
+  RollupOptions,
   RoundingMode,
   RoundingOptions,
   RunSummary,
   SettleOptions,
 } from './options.ts'
 export type { ExportResultLike, HrTimeLike, ScopeLike, SpanContextLike, SpanLike } from './otel/span.ts'
-export type { ModelUsage, RunTime, Settlement } from './session/settlement.ts'
+export type { ModelUsage, RunOutcome, RunTime, Settlement } from './session/settlement.ts'
+export type { SessionState, SettledState, SpanState, TwinDecision } from './session/state.ts'
 export type { KeitoStats } from './telemetry/stats.ts'

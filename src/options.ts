@@ -3,11 +3,13 @@
  *
  * @module
  */
+import type { MeterProvider } from '@opentelemetry/api'
 import type { KeitoRecord } from './billing/record.ts'
 import type { Outbox } from './delivery/outbox.ts'
 import type { KeitoError } from './errors.ts'
 import type { Attribution } from './genai/hints.ts'
 import type { KeitoClient, OutcomeClient } from './keito/client.ts'
+import type { RunOutcome } from './session/settlement.ts'
 
 /** The hour policy: what of a run counts as hours. */
 export type HourPolicy = 'wall' | 'active'
@@ -15,7 +17,7 @@ export type HourPolicy = 'wall' | 'active'
 /** How exact hours become booked hours. */
 export type RoundingMode = 'carry' | 'nearest' | 'up'
 
-/** What is done with the time or the tokens of a failed run. */
+/** What is done with the time or the tokens of a run that failed or was interrupted. */
 export type FailedRunPolicy = 'skip' | 'unbilled' | 'billed'
 
 /** An agent run, as shown to the `attribution` function. Holds no content of prompts or results. */
@@ -26,7 +28,7 @@ export interface RunSummary {
   readonly runId: string
   readonly agentName?: string
   readonly serviceName?: string
-  readonly outcome: 'ok' | 'failed'
+  readonly outcome: RunOutcome
   readonly startTime: Date
   readonly endTime: Date
   readonly llmCalls: number
@@ -41,8 +43,8 @@ export interface RunSummary {
 export interface RecordEvent {
   readonly record: KeitoRecord
   /**
-   * `delivered`: Keito stored it. `held`: nobody knows, so it is kept and not sent again. `dead`: Keito refused it.
-   * `printed`: it was shown by a dry run.
+   * `delivered`: Keito stored it. `held`: nobody knows; another event follows once it has been looked up in Keito, which
+   * needs a client that can list. `dead`: Keito refused it. `printed`: it was shown by a dry run.
    */
   readonly status: 'delivered' | 'held' | 'dead' | 'printed'
   /** Keito's id of the stored record, when `delivered`. */
@@ -95,6 +97,19 @@ export interface DeliveryOptions {
   readonly concurrency?: number
   /** Requests within any 60 seconds; Keito allows 60 (free) to 300 (pro). `Infinity` for no limit. @default 300 */
   readonly requestsPerMinute?: number
+  /** Requests within any 24 hours; Keito allows 1,000 (free) to 50,000 (pro). `Infinity` for no limit. @default 50000 */
+  readonly requestsPerDay?: number
+  /**
+   * How long after an unclear answer Keito is asked whether it stored the record, in milliseconds. Longer than a request
+   * can stay in its servers: what is stored later than that is booked twice.
+   * @default 30000
+   */
+  readonly reconcileAfterMs?: number
+  /**
+   * How long after a record had to be sent again Keito is looked at for a copy of it, in milliseconds.
+   * @default 300000
+   */
+  readonly recheckAfterMs?: number
   /** Deadline of one request, its body included, in milliseconds. @default 10000 */
   readonly timeoutMs?: number
   /** Longest back-off between repeats, in milliseconds. @default 60000 */
@@ -103,6 +118,12 @@ export interface DeliveryOptions {
   readonly flushTimeoutMs?: number
   /** Deadline of `shutdown`, in milliseconds. @default 5000 */
   readonly shutdownTimeoutMs?: number
+}
+
+/** Rollup: see {@link KeitoExporterOptions.rollup}. */
+export interface RollupOptions {
+  /** How long runs are gathered, in milliseconds. */
+  readonly windowMs: number
 }
 
 /**
@@ -159,8 +180,14 @@ export interface KeitoExporterOptions {
   readonly timeZone?: string
   /** When a session is complete. */
   readonly settle?: SettleOptions
-  /** Where accepted records wait for Keito. @default memoryOutbox() */
+  /** Where accepted records wait for Keito. @default fileOutbox in process.env.KEITO_OUTBOX_DIR, else memoryOutbox() */
   readonly outbox?: Outbox
+  /**
+   * Merges runs of the same project, task, agent, day, billable flag and model into one time entry and one expense: for
+   * accounts whose daily limit of requests is below their number of runs. A flush or shutdown ends the window.
+   * @default every run is booked on its own
+   */
+  readonly rollup?: RollupOptions
   /** How records are sent. */
   readonly delivery?: DeliveryOptions
   /**
@@ -174,6 +201,8 @@ export interface KeitoExporterOptions {
   readonly duplicateInstrumentation?: 'detect' | 'off'
   /** Called with each record when its fate is known. Must be quick; what it throws is reported and ignored. */
   readonly onRecord?: (event: RecordEvent) => void
+  /** Where the exporter's own metrics go. @default none are made */
+  readonly meterProvider?: MeterProvider
   /** Called with each reported problem, at most once a minute per cause. */
   readonly onError?: (error: KeitoError) => void
   /** Print what would be booked and send nothing; needs no credentials. @default process.env.KEITO_DRY_RUN === '1' */
@@ -192,6 +221,7 @@ export interface Settings {
   readonly timeZone: string
   readonly settle: Readonly<Required<SettleOptions>>
   readonly delivery: Readonly<Required<DeliveryOptions>>
+  readonly rollup: Readonly<RollupOptions> | undefined
   readonly bareCalls: 'run' | 'tokens'
   readonly ignoreScopes: ReadonlySet<string>
   readonly detectDuplicates: boolean

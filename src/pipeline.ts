@@ -3,21 +3,19 @@
  *
  * @module
  */
-import { bill } from './billing/bill.ts'
-import type { KeitoRecord } from './billing/record.ts'
-import { CarryBook } from './billing/rounding.ts'
-import { connect, outboxOf } from './connect.ts'
-import type { Outbox, Unassigned } from './delivery/outbox.ts'
+import { Booker } from './booker.ts'
+import { connect } from './connect.ts'
+import type { Outbox } from './delivery/outbox.ts'
 import { Sender } from './delivery/sender.ts'
 import { readHints } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
 import type { KeitoExporterOptions, Settings } from './options.ts'
 import { hasRemoteParent, isId, parentSpanIdOf, type SpanLike, scopeNameOf } from './otel/span.ts'
-import { callable, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
-import type { Settlement } from './session/settlement.ts'
+import { callable, meterProviderOf, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
 import { SessionStore, type SettleScope } from './session/store.ts'
 import { createFindingsReport } from './telemetry/findings-report.ts'
 import { createLog, type Log } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
 
 /** From spans to delivered records. No method throws, except the constructor. */
@@ -26,8 +24,9 @@ export class Pipeline {
   readonly #counters: Counters = createCounters()
   readonly #log: Log
   readonly #store: SessionStore
-  readonly #carry = new CarryBook()
   readonly #outbox: Outbox
+  readonly #booker: Booker
+  readonly #metrics: Metrics
   readonly #sender: Sender
   #timer: ReturnType<typeof setTimeout> | undefined
   #isClosed = false
@@ -35,16 +34,34 @@ export class Pipeline {
   /** @throws {ConfigError} When an option or environment variable is missing or wrong. */
   constructor(options: KeitoExporterOptions) {
     const env = processEnv()
-    this.#settings = resolveOptions(options, env)
-    this.#log = createLog(callable(options.onError, 'onError'))
+    const settings = resolveOptions(options, env)
+    const log = createLog(callable(options.onError, 'onError'))
     for (const name of unknownOptions(options)) {
-      this.#log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
+      log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
     }
-    const rules = { ...this.#settings, keepsFailedTime: this.#settings.failedRuns.time !== 'skip' }
-    this.#store = new SessionStore(rules, this.#counters, createFindingsReport(this.#log))
-    this.#outbox = outboxOf(options.outbox)
-    const connection = connect(options, this.#settings, env)
-    this.#sender = new Sender({ ...connection, outbox: this.#outbox, counters: this.#counters, log: this.#log })
+    const counters = this.#counters
+    const { destination, ...connection } = connect(options, settings, env)
+    const { outbox } = connection
+    const isWritten = outbox.log !== undefined
+    const rules = { ...settings, isWritten, keepsFailedTime: settings.failedRuns.time !== 'skip' }
+    this.#settings = settings
+    this.#log = log
+    this.#outbox = outbox
+    this.#store = new SessionStore(rules, counters, createFindingsReport(log))
+    this.#booker = new Booker({ settings, store: this.#store, outbox, counters, log })
+    this.#metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
+    this.#sender = new Sender({ ...connection, counters, log, metrics: this.#metrics })
+    outbox.open?.({
+      destination,
+      report: (code, cause, message) => log.report(code, cause, message),
+      wake: () => this.#sender.resume(),
+      snapshot: () => this.#booker.memory(),
+      restore: (memory) => {
+        this.#booker.restore(memory)
+        this.#schedule()
+      },
+      abandon: () => this.#booker.abandon(),
+    })
   }
 
   /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */
@@ -58,13 +75,14 @@ export class Pipeline {
         this.#countUnreadable()
       }
     }
-    this.#bill(() => this.#store.relieve())
+    this.#booker.writeSpans()
+    if (this.#store.isOverfull) this.#book(() => this.#store.relieve(), 'due')
     this.#schedule()
   }
 
   /** Settles sessions and starts to send what they come to. */
   settle(scope: SettleScope): void {
-    this.#bill(() => this.#store.settle(scope, performance.now()))
+    this.#book(() => this.#store.settle(scope, performance.now()), scope === 'due' ? 'due' : 'all')
     this.#schedule()
   }
 
@@ -81,30 +99,21 @@ export class Pipeline {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#sender.close()
-    const { pending, held, unassigned } = this.#outbox.counts()
-    const left = [
-      pending > 0 ? `${pending} not sent` : '',
-      held > 0 ? `${held} whose fate is unknown` : '',
-      unassigned > 0 ? `${unassigned} without a project, task or category` : '',
-    ].filter(Boolean)
-    if (left.length === 0) return
-    this.#log.report(
-      'undelivered',
-      'shutdown',
-      `The exporter shut down with records that Keito may not have: ${left.join(', ')}. ` +
-        'A memory outbox loses them when the process ends.',
-    )
+    this.#metrics.close()
+    this.#sayWhatIsLeft()
+    this.#outbox.close?.()
   }
 
   /** What has been counted so far. */
   stats(): KeitoStats {
-    const { pending, held, unassigned } = this.#outbox.counts()
+    const { pending, gathered, held, unassigned, oldestAt } = this.#outbox.counts()
     return {
       ...this.#counters,
       openSessions: this.#store.openSessions,
-      recordsPending: pending,
+      recordsPending: pending + gathered,
       recordsHeld: held,
       recordsUnassigned: unassigned,
+      oldestPendingMs: oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt),
     }
   }
 
@@ -130,6 +139,11 @@ export class Pipeline {
     if (!this.#store.add(traceId, spanId, parentId, fact?.fact, hints?.hints, nowMs)) this.#countLate(traceId)
   }
 
+  #book(...args: Parameters<Booker['book']>): void {
+    this.#booker.book(...args)
+    this.#sender.wake()
+  }
+
   #countLate(traceId: string): void {
     this.#counters.spansLate++
     this.#log.report(
@@ -149,51 +163,24 @@ export class Pipeline {
     )
   }
 
-  /** Bills what is due. A timer may be the caller, and what is thrown there would end the host's process. */
-  #bill(due: () => readonly Settlement[]): void {
-    try {
-      const settlements = due()
-      for (const settlement of settlements) this.#billOne(settlement)
-      if (settlements.length > 0) this.#sender.wake()
-    } catch (error) {
-      this.#countDropped('the sessions that were due', `settling them failed with ${nameOf(error)}`)
-    }
+  #sayWhatIsLeft(): void {
+    const { pending, held, unassigned } = this.#outbox.counts()
+    const left = [
+      pending > 0 ? `${pending} not sent` : '',
+      held > 0 ? `${held} whose fate is unknown` : '',
+      unassigned > 0 ? `${unassigned} without a project, task or category` : '',
+    ].filter(Boolean)
+    if (left.length === 0) return
+    const future = this.#outbox.log
+      ? 'They are in the outbox directory, and the next process goes on with them.'
+      : 'A memory outbox loses them when the process ends; see fileOutbox (KEITO_OUTBOX_DIR).'
+    const message = `The exporter shut down with records that Keito may not have: ${left.join(', ')}. ${future}`
+    this.#log.report('undelivered', 'shutdown', message)
   }
 
-  #billOne(settlement: Settlement): void {
-    try {
-      const { records, unassigned, failure } = bill(settlement, this.#settings, this.#carry)
-      this.#keep(records)
-      for (const item of unassigned) this.#keepUnassigned(item, failure)
-    } catch (error) {
-      this.#countDropped(`a run of trace ${settlement.sessionId}`, `billing it failed with ${nameOf(error)}`)
-    }
-  }
-
-  #keep(records: readonly KeitoRecord[]): void {
-    this.#counters.recordsMade += records.length
-    for (const record of this.#outbox.add(records)) this.#countDropped(record.key, OUTBOX_FULL)
-  }
-
-  #keepUnassigned(item: Unassigned, failure: string | undefined): void {
-    const { settlement, missing } = item
-    if (!this.#outbox.keepUnassigned(item)) this.#countDropped(`a run of trace ${settlement.sessionId}`, OUTBOX_FULL)
-    const found = failure ?? `no usable ${missing.map((name) => SOURCES[name]).join(', no ')} is known`
-    this.#log.report(
-      'unassigned',
-      failure ?? missing.join(),
-      `A run of trace ${settlement.sessionId} cannot be booked and is kept: ${found}.`,
-    )
-  }
-
-  #countDropped(what: string, why: string): void {
-    this.#counters.recordsDropped++
-    this.#log.report('dropped', why, `Not kept, and so not billed: ${what}, because ${why}.`)
-  }
-
-  /** Looks for complete sessions now and then while sessions are remembered, without keeping the process alive. */
+  /** Looks for what is due now and then while something is remembered, without keeping the process alive. */
   #schedule(): void {
-    if (this.#timer !== undefined || this.#isClosed || this.#store.isEmpty) return
+    if (this.#timer !== undefined || this.#isClosed || (this.#store.isEmpty && this.#booker.isIdle)) return
     const waitMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, this.#settings.settle.graceMs / 2))
     this.#timer = setTimeout(() => {
       this.#timer = undefined
@@ -206,17 +193,3 @@ export class Pipeline {
 /** How often complete sessions are looked for, in milliseconds. */
 const MIN_TICK_MS = 50
 const MAX_TICK_MS = 1000
-
-const OUTBOX_FULL = 'the outbox is full'
-
-/** Where each id may come from. */
-const SOURCES: Readonly<Record<Unassigned['missing'][number], string>> = {
-  projectId: 'project (option projectId, KEITO_PROJECT_ID, span attribute keito.project_id)',
-  taskId: 'task (option taskId, KEITO_TASK_ID, span attribute keito.task_id)',
-  expenseCategoryId:
-    'expense category (option expenseCategoryId, KEITO_EXPENSE_CATEGORY_ID, span attribute keito.expense_category_id)',
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
-}

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { MeterProvider } from '@opentelemetry/api'
 import { isTimeZone } from './billing/calendar.ts'
 import { ConfigError } from './errors.ts'
 import { isKeitoId } from './genai/hints.ts'
@@ -34,7 +35,7 @@ export function fromEnv<T>(option: T | undefined, env: Env, name: string): T | s
  * @throws {ConfigError} When a value is wrong; the message names the option, its variable, and what was found.
  */
 export function resolveOptions(options: KeitoExporterOptions, env: Env): Settings {
-  const { rounding, expenses, failedRuns, settle, delivery } = options
+  const { rounding, expenses, failedRuns, settle, delivery, rollup } = options
   oneOf(expenses?.basis ?? 'units', 'expenses.basis', ['units'])
   return freeze({
     attribution: freeze({
@@ -73,11 +74,20 @@ export function resolveOptions(options: KeitoExporterOptions, env: Env): Setting
         1,
         Number.POSITIVE_INFINITY,
       ),
+      requestsPerDay: number(
+        delivery?.requestsPerDay ?? 50_000,
+        'delivery.requestsPerDay',
+        1,
+        Number.POSITIVE_INFINITY,
+      ),
+      reconcileAfterMs: number(delivery?.reconcileAfterMs ?? 30_000, 'delivery.reconcileAfterMs', 0, MAX_TIMER_MS),
+      recheckAfterMs: number(delivery?.recheckAfterMs ?? 300_000, 'delivery.recheckAfterMs', 0, MAX_TIMER_MS),
       timeoutMs: number(delivery?.timeoutMs ?? 10_000, 'delivery.timeoutMs', 1, MAX_TIMER_MS),
       maxBackoffMs: number(delivery?.maxBackoffMs ?? 60_000, 'delivery.maxBackoffMs', 1, MAX_TIMER_MS),
       flushTimeoutMs: number(delivery?.flushTimeoutMs ?? 25_000, 'delivery.flushTimeoutMs', 0, MAX_TIMER_MS),
       shutdownTimeoutMs: number(delivery?.shutdownTimeoutMs ?? 5000, 'delivery.shutdownTimeoutMs', 0, MAX_TIMER_MS),
     }),
+    rollup: rollup && freeze({ windowMs: number(rollup.windowMs, 'rollup.windowMs', 1, MAX_TIMER_MS) }),
     bareCalls: oneOf(options.bareCalls ?? 'run', 'bareCalls', ['run', 'tokens']),
     ignoreScopes: new Set(texts(options.ignoreScopes ?? [], 'ignoreScopes')),
     detectDuplicates:
@@ -106,9 +116,11 @@ const KNOWN: Readonly<Record<keyof KeitoExporterOptions, true>> = {
   settle: true,
   outbox: true,
   delivery: true,
+  rollup: true,
   bareCalls: true,
   ignoreScopes: true,
   duplicateInstrumentation: true,
+  meterProvider: true,
   onRecord: true,
   onError: true,
   dryRun: true,
@@ -128,6 +140,14 @@ export function isDryRun(options: KeitoExporterOptions, env: Env): boolean {
 export function callable<F>(value: F | undefined, name: string): F | undefined {
   if (value !== undefined && typeof value !== 'function') throw wrong(name, 'a function', value)
   return value
+}
+
+/** Checks where metrics are to go. */
+export function meterProviderOf({ meterProvider }: KeitoExporterOptions): MeterProvider | undefined {
+  if (meterProvider !== undefined && typeof meterProvider?.getMeter !== 'function') {
+    throw wrong('meterProvider', 'a MeterProvider of OpenTelemetry', meterProvider)
+  }
+  return meterProvider
 }
 
 /** Longest wait that timers take, in milliseconds. */

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { RateLimit } from '../src/delivery/rate-limit.ts'
 
 it('starts up to the limit at once, then waits for the oldest to be a minute old', () => {
-  const rate = new RateLimit(2)
+  const rate = new RateLimit(2, 60_000)
   expect(rate.waitMs(1000)).toBe(0)
   rate.start(1000)
   rate.start(5000)
@@ -16,7 +16,7 @@ it('starts up to the limit at once, then waits for the oldest to be a minute old
 })
 
 it('asking does not count as starting', () => {
-  const rate = new RateLimit(1)
+  const rate = new RateLimit(1, 60_000)
   for (let i = 0; i < 5; i++) expect(rate.waitMs(0)).toBe(0)
 })
 
@@ -24,7 +24,7 @@ it('no window of 60 seconds ever holds more than the limit, and no start waits l
   const steps = fc.array(fc.nat({ max: 30_000 }), { maxLength: 80 })
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 7 }), steps, (limit, gaps) => {
-      const rate = new RateLimit(limit)
+      const rate = new RateLimit(limit, 60_000)
       const starts: number[] = []
       let now = 0
       for (const gap of gaps) {

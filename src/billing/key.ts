@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shortHash } from './hash.ts'
 import { cleanText } from './text.ts'
 
 /** Longest model name inside a key, in code points; keeps a key within the 200 code points of a metadata string. */
@@ -27,18 +28,18 @@ export function expenseKey(sessionId: string, runId: string, model: string, n: n
   return `${sessionId}:${runId}:llm:${modelPart(model)}:${n}`
 }
 
-function modelPart(model: string): string {
-  const clean = cleanText(model, MAX_MODEL)
-  return clean === model && clean !== '' ? clean : `${clean || 'unknown'}-${fnv1a(model)}`
+/**
+ * The key of a record that several were merged into: `<key of the first>:rollup:<count>`. It fits into metadata
+ * unchanged, like the keys it is made of: they leave room for it.
+ *
+ * @param firstKey The key of the first record merged.
+ * @param count How many records were merged.
+ */
+export function rollupKey(firstKey: string, count: number): string {
+  return `${firstKey}:rollup:${count}`
 }
 
-/** FNV-1a, 32 bits, over the UTF-16 units of a text, low byte first; 8 hex digits. */
-function fnv1a(text: string): string {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at)
-    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193)
-    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193)
-  }
-  return (hash >>> 0).toString(16).padStart(8, '0')
+function modelPart(model: string): string {
+  const clean = cleanText(model, MAX_MODEL)
+  return clean === model && clean !== '' ? clean : `${clean || 'unknown'}-${shortHash(model)}`
 }

@@ -18,16 +18,20 @@ const PROTECTED_KEYS = ['agent_id', 'session_id', 'model', 'idempotency_key'] as
 
 /**
  * The keys that may be dropped to stay within the limit, the most useful first. They are dropped from the end. The
- * counts that an invoice is checked against come first; lists and names, which are what can get long, come last.
+ * counts that an invoice is checked against come first; lists and names, which are what can get long, come last. A merged
+ * record has `runs` and two session ids in place of `run_id`.
  */
 const OPTIONAL_KEYS = [
   'input_tokens',
   'output_tokens',
   'duration_ms',
+  'runs',
   'run_id',
   'outcome',
   'started_at',
   'ended_at',
+  'first_session_id',
+  'last_session_id',
   'cache_read_tokens',
   'cache_write_tokens',
   'reasoning_tokens',
@@ -54,8 +58,9 @@ export type OptionalMetadata = { readonly [Key in (typeof OPTIONAL_KEYS)[number]
 
 /**
  * Makes the metadata of a record: at most 4,096 bytes of UTF-8 compact JSON, whatever the names are. Strings are
- * cleaned and cut to 200 code points, lists to 20 items; empty values are left out (`unknown` under a protected key). When it is too long, optional keys
- * go in a fixed order: `models`, `service_name`, `agent_name`, `agent_type`, `provider`, then the counts.
+ * cleaned and cut to 200 code points, lists to 20 items; empty values are left out (`unknown` under a protected key).
+ * When it is too long, optional keys go in a fixed order: `models`, `service_name`, `agent_name`, `agent_type`,
+ * `provider`, then call and token details, the sessions of a merged record, times, and at last what is billed by.
  */
 export function boundedMetadata(required: ProtectedMetadata, optional: OptionalMetadata): Metadata {
   const metadata: Record<string, MetadataValue> = {}

@@ -41,6 +41,9 @@ function wholeSteps(amount: bigint, step: bigint): bigint {
   return amount < 0n ? 0n : amount / step
 }
 
+/** A remainder and whose it is. */
+export type Remainder = readonly [key: string, remainder: bigint]
+
 /**
  * The remainders of `carry` rounding, one per key; the only state of billing. Bounded: beyond its size the remainder
  * that was used longest ago is forgotten, which costs at most half a step.
@@ -48,10 +51,30 @@ function wholeSteps(amount: bigint, step: bigint): bigint {
 export class CarryBook {
   readonly #remainders = new Map<string, bigint>()
   readonly #maxKeys: number
+  readonly #onChange: (key: string, remainder: bigint) => void
 
-  /** @param maxKeys Remainders kept at most. */
-  constructor(maxKeys = 10_000) {
+  /**
+   * @param maxKeys Remainders kept at most.
+   * @param onChange Told of each remainder that changes.
+   */
+  constructor(maxKeys = 10_000, onChange: (key: string, remainder: bigint) => void = () => undefined) {
+    this.#onChange = onChange
     this.#maxKeys = maxKeys
+  }
+
+  /** All remainders, the one that was used longest ago first. */
+  get remainders(): readonly Remainder[] {
+    return [...this.#remainders]
+  }
+
+  /** Adds remainders that another process left to those of this one. */
+  restore(remainders: readonly Remainder[]): void {
+    for (const [key, remainder] of remainders) this.keep(key, this.remainderOf(key) + remainder)
+  }
+
+  /** Forgets all remainders. */
+  clear(): void {
+    this.#remainders.clear()
   }
 
   /** What the last record with this key left over; 0 when there was none. */
@@ -62,7 +85,8 @@ export class CarryBook {
   /** Keeps what a record left over for the next one with the same key. */
   keep(key: string, remainder: bigint): void {
     // Deleted first, so that the key becomes the youngest: a Map lists its keys in the order they were added.
-    this.#remainders.delete(key)
+    const had = this.#remainders.delete(key)
+    if (had || remainder !== 0n) this.#onChange(key, remainder)
     if (remainder === 0n) return
     this.#remainders.set(key, remainder)
     if (this.#remainders.size <= this.#maxKeys) return

@@ -1,71 +1,105 @@
 /**
- * One request for one record: ends within its deadline with an outcome, whatever the client does.
+ * One call of the client: ends within its deadline with an outcome, whatever the client does.
  *
  * @module
  */
-import type { KeitoRecord } from '../billing/record.ts'
-import type { CallOptions, OutcomeClient } from '../keito/client.ts'
+import type { CallOptions } from '../keito/client.ts'
 import { withTracingSuppressed } from '../otel/suppress.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { oneLine } from '../telemetry/one-line.ts'
 import { isFields } from './fields.ts'
-import { ambiguous, type Failure, type Outcome, retryable } from './outcome.ts'
+import { ambiguous, type Outcome, retryable } from './outcome.ts'
 import { outcomeOfError } from './outcome-of-error.ts'
 
-/** What the sender needs to know of a stored record. */
-export interface Receipt {
-  /** Keito's id, absent when the client gave none. */
-  readonly id?: string
+/** What came of a call. */
+export interface Attempt<T> {
+  readonly outcome: Outcome<T>
+  /** False when the client has not answered within the deadline. It may still do so: see {@link AttemptOptions}. */
+  readonly isAnswered: boolean
+}
+
+/** How a call is made. */
+export interface AttemptOptions<T> {
+  /** Deadline in milliseconds, kept even when the client ignores its signal. */
+  readonly timeoutMs: number
+  /** Aborts the call, at the deadline or earlier. */
+  readonly controller: AbortController
+  /** Finds what is needed in the value that the client accepted with; undefined when it is not there. */
+  readonly read: (value: unknown) => T | undefined
+  /** Told when the call has ended. */
+  readonly metrics?: Metrics | undefined
+  /** Called with the client's answer when it comes after the deadline. */
+  readonly onLate?: (outcome: Outcome<T>) => void
+  /** Passed on to the client; each wait for it begins a new deadline. */
+  readonly nextPage?: () => Promise<void>
 }
 
 /**
- * Sends a record once. Never rejects: a client that throws, hangs or answers nonsense leaves it unknown whether the
- * record was stored, so the outcome is ambiguous. Its reason is a single bounded line.
+ * Calls the client once. Never rejects: a client that throws, hangs or answers nonsense leaves it unknown what was done,
+ * so the outcome is ambiguous. Its reason is a single bounded line.
  *
- * @param client Sends the request.
- * @param record What to create.
- * @param timeoutMs Deadline in milliseconds, kept even when the client ignores its signal.
- * @param controller Aborts the request, at the deadline or earlier.
+ * @param call Calls the client.
  */
-export async function attempt(
-  client: OutcomeClient,
-  record: KeitoRecord,
-  timeoutMs: number,
-  controller: AbortController,
-): Promise<Outcome<Receipt>> {
+export async function attempt<T>(
+  call: (options: CallOptions) => unknown,
+  { timeoutMs, controller, read, metrics, onLate, nextPage }: AttemptOptions<T>,
+): Promise<Attempt<T>> {
   const { signal } = controller
-  const givenUp = new Promise<Failure>((resolve) => {
-    signal.addEventListener('abort', () => resolve(ambiguous(`no answer within ${timeoutMs} ms`)), { once: true })
+  const startedAt = performance.now()
+  let isGivenUp = false
+  const givenUp = new Promise<Attempt<T>>((resolve) => {
+    const giveUp = () => {
+      isGivenUp = true
+      resolve({ outcome: ambiguous(`no answer within ${timeoutMs} ms`), isAnswered: false })
+    }
+    signal.addEventListener('abort', giveUp, { once: true })
   })
-  const timer = setTimeout(() => controller.abort(), timeoutMs)
-  timer.unref?.()
-  try {
-    return await Promise.race([answerOf(client, record, { signal }), givenUp])
-  } finally {
-    clearTimeout(timer)
+  const startTimer = () => {
+    const timer = setTimeout(() => controller.abort(), timeoutMs)
+    timer.unref?.()
+    return timer
   }
+  let timer = startTimer()
+  const waitForPage = async () => {
+    clearTimeout(timer)
+    await nextPage?.()
+    if (!signal.aborted) timer = startTimer()
+  }
+  const options = nextPage ? { signal, nextPage: waitForPage } : { signal }
+  const answered = answerOf(call, options, read).then((outcome) => {
+    if (isGivenUp) onLate?.(outcome)
+    return { outcome, isAnswered: true }
+  })
+  const result = await Promise.race([answered, givenUp])
+  clearTimeout(timer)
+  const { type } = result.outcome
+  metrics?.requestEnded(performance.now() - startedAt, type === 'accepted' ? undefined : type)
+  return result
 }
 
-async function answerOf(client: OutcomeClient, record: KeitoRecord, options: CallOptions): Promise<Outcome<Receipt>> {
+async function answerOf<T>(
+  call: (options: CallOptions) => unknown,
+  options: CallOptions,
+  read: (value: unknown) => T | undefined,
+): Promise<Outcome<T>> {
   try {
-    const answer: unknown = await withTracingSuppressed(() =>
-      record.kind === 'time_entry'
-        ? client.timeEntries.create(record.body, options)
-        : client.expenses.create(record.body, options),
-    )
-    return outcomeFrom(answer)
+    const answer: unknown = await withTracingSuppressed(() => call(options))
+    return outcomeFrom(answer, read)
   } catch (error) {
     return ambiguous(oneLine(`the client threw: ${outcomeOfError(error).reason}`))
   }
 }
 
 /** Reads a client's answer as an outcome, trusting none of its fields. */
-function outcomeFrom(answer: unknown): Outcome<Receipt> {
+function outcomeFrom<T>(answer: unknown, read: (value: unknown) => T | undefined): Outcome<T> {
   if (!isFields(answer)) return ambiguous('the client gave no outcome')
   const reason = typeof answer.reason === 'string' ? oneLine(answer.reason) : 'no reason given'
   const status = typeof answer.status === 'number' ? answer.status : 0
   switch (answer.type) {
-    case 'accepted':
-      return { type: 'accepted', value: receiptFrom(answer.value) }
+    case 'accepted': {
+      const value = read(answer.value)
+      return value === undefined ? ambiguous('an answer that cannot be read') : { type: 'accepted', value }
+    }
     case 'retryable':
       return retryable(reason, isWait(answer.afterMs) ? answer.afterMs : undefined)
     case 'unauthorized':
@@ -77,11 +111,6 @@ function outcomeFrom(answer: unknown): Outcome<Receipt> {
     default:
       return ambiguous('the client gave no outcome')
   }
-}
-
-function receiptFrom(value: unknown): Receipt {
-  const id = isFields(value) ? value.id : undefined
-  return typeof id === 'string' && id !== '' ? { id } : {}
 }
 
 function isWait(value: unknown): value is number {

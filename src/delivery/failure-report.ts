@@ -22,11 +22,12 @@ const NAMES = { time_entry: 'time entry', expense: 'expense' } as const
  *
  * @param record What was to be created.
  * @param failure What came of it.
+ * @param canLookUp Whether the client can list what Keito has.
  * @returns Names, reasons and keys only: nothing of the record's notes or metadata.
  */
-export function failureReport(record: KeitoRecord, failure: Failure): FailureReport {
+export function failureReport(record: KeitoRecord, failure: Failure, canLookUp: boolean): FailureReport {
   const { reason } = failure
-  const name = `${NAMES[record.kind]} ${record.key}`
+  const name = nameOf(record)
   switch (failure.type) {
     case 'retryable':
       return {
@@ -54,9 +55,51 @@ export function failureReport(record: KeitoRecord, failure: Failure): FailureRep
         cause: `${record.kind}:${reason}`,
         message:
           `Nobody knows whether Keito stored the ${name} (${reason}). ` +
-          'It is held and not sent again, so that it is not billed twice; look for its key in metadata.idempotency_key.',
+          (canLookUp
+            ? 'It is held, and looked up in Keito before anything is sent again, so that it is not billed twice.'
+            : 'It is held and not sent again, so that it is not billed twice: this client has no list to look it up with. ' +
+              'Look for its key in metadata.idempotency_key.'),
       }
   }
+}
+
+/** The report of a record that Keito does not let us look for. */
+export function unknownReport(record: KeitoRecord): FailureReport {
+  return {
+    code: 'ambiguous',
+    cause: `${record.kind}:list`,
+    message:
+      `Keito refuses to list what it has, so nobody knows whether it stored the ${nameOf(record)}. It stays held. ` +
+      'Check that the user of the API key may see the records of its project; look for the key in metadata.idempotency_key.',
+  }
+}
+
+/**
+ * The report of a record that Keito has more than once.
+ *
+ * @param keptId Id of the one that stays.
+ * @param copies How many there were beside it.
+ * @param left Ids of the copies that could not be deleted.
+ */
+export function duplicateReport(
+  record: KeitoRecord,
+  keptId: string,
+  copies: number,
+  left: readonly string[],
+): FailureReport {
+  const deleted = copies - left.length
+  const done = deleted > 0 ? ` ${deleted} of the copies ${deleted === 1 ? 'was' : 'were'} deleted.` : ''
+  const why = record.kind === 'expense' ? 'Keito has no way to delete an expense through its API' : 'deleting failed'
+  const todo = left.length > 0 ? ` Delete ${left.join(', ')} by hand, and keep ${keptId}: ${why}.` : ''
+  return {
+    code: 'booked-twice',
+    cause: record.key,
+    message: `Keito stored the ${nameOf(record)} more than once, because a request went through late.${done}${todo}`,
+  }
+}
+
+function nameOf({ kind, key }: KeitoRecord): string {
+  return `${NAMES[kind]} ${key}`
 }
 
 function adviceOn(status: 401 | 403, { kind, body }: KeitoRecord): string {

@@ -22,6 +22,12 @@ export class RecentKeys {
     return this.#young.has(key) || this.#old.has(key)
   }
 
+  /** The keys, the oldest first. */
+  *[Symbol.iterator](): Generator<string> {
+    yield* this.#old
+    yield* this.#young
+  }
+
   add(key: string): void {
     if (this.#young.size >= this.#size) {
       this.#old = this.#young

@@ -1,35 +1,32 @@
 /**
- * The sender: takes records from the outbox and carries each to its end, which is delivered, held or dead.
+ * The sender: takes records from the outbox and carries each to its end, which is delivered or dead.
  *
  * @module
  */
 import type { KeitoRecord } from '../billing/record.ts'
 import type { OutcomeClient } from '../keito/client.ts'
-import type { DeliveryOptions, RecordEvent } from '../options.ts'
-import type { Log } from '../telemetry/log.ts'
-import { oneLine } from '../telemetry/one-line.ts'
+import type { DeliveryOptions } from '../options.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Counters } from '../telemetry/stats.ts'
-import { attempt, type Receipt } from './attempt.ts'
-import { type Pause, pauseMs } from './backoff.ts'
+import { attempt } from './attempt.ts'
+import { Budget } from './budget.ts'
+import { Callbacks, type Listeners } from './callbacks.ts'
+import { Drains, MAX_TIMER_MS } from './drains.ts'
 import { failureReport } from './failure-report.ts'
-import { Gate } from './gate.ts'
+import { LookUps } from './look-ups.ts'
 import type { Outbox } from './outbox.ts'
 import { ambiguous, type Failure, type Outcome } from './outcome.ts'
-import { outcomeOfError } from './outcome-of-error.ts'
-import { RateLimit } from './rate-limit.ts'
-
-/** Longest wait that `setTimeout` takes; beyond it the wait would be 1 ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1
+import { Reconciler } from './reconciler.ts'
+import { canList, create, type Receipt, receiptFrom } from './requests.ts'
 
 /** What a {@link Sender} works with. */
-export interface SenderParts {
+export interface SenderParts extends Listeners {
   readonly client: OutcomeClient
   readonly outbox: Outbox
   readonly settings: Readonly<Required<DeliveryOptions>>
   readonly counters: Counters
-  readonly log: Log
-  /** Called with each record when its fate is known; what it throws is reported and ignored. */
-  readonly onRecord?: ((event: RecordEvent) => void) | undefined
+  /** Told of each request that has ended. */
+  readonly metrics?: Metrics | undefined
   /** Milliseconds clock that never runs backwards. @default performance.now */
   readonly now?: () => number
   /** Number from 0 to 1. @default Math.random */
@@ -37,31 +34,51 @@ export interface SenderParts {
 }
 
 /**
- * Sends records, the oldest first, a few at once and under a rate limit.
+ * Sends records, the oldest first, a few at once and within the budget of requests.
  *
- * A record leaves the outbox's order when its request starts, and only an answer that proves that nothing was stored
- * puts it back. So no record is under way twice, and none is sent again that Keito may have. No method throws or
- * rejects, and outside of {@link drain} no timer keeps the process alive.
+ * A record leaves the outbox's order when its request starts, and only an answer that proves that nothing was stored, or
+ * a list of Keito's that does not show it, puts it back. So no record is under way twice, and none is sent again that
+ * Keito has. No method throws or rejects, and outside of {@link drain} no timer keeps the process alive.
  */
 export class Sender {
   readonly #parts: SenderParts
   readonly #now: () => number
-  readonly #random: () => number
-  readonly #gate = new Gate()
-  readonly #rate: RateLimit
+  readonly #callbacks: Callbacks
+  readonly #budget: Budget
+  readonly #reconciler: Reconciler
+  readonly #lookUps: LookUps
+  readonly #drains = new Drains()
   readonly #inFlight = new Map<string, { readonly record: KeitoRecord; readonly controller: AbortController }>()
+  /** Keys whose request the client has not answered, long after its deadline. */
+  readonly #unanswered = new Set<string>()
   /** Keys that were put back; no more than requests under way at once, because the oldest are sent first. */
   readonly #putBack = new Set<string>()
-  readonly #drains = new Set<{ readonly deadline: number; readonly end: () => void }>()
   #timer: ReturnType<typeof setTimeout> | undefined
+  #timerAt = Number.POSITIVE_INFINITY
   #isWoken = false
   #isClosed = false
 
   constructor(parts: SenderParts) {
+    const { client, settings, counters, metrics, now = () => performance.now(), random = Math.random } = parts
     this.#parts = parts
-    this.#now = parts.now ?? (() => performance.now())
-    this.#random = parts.random ?? Math.random
-    this.#rate = new RateLimit(parts.settings.requestsPerMinute)
+    this.#now = now
+    this.#callbacks = new Callbacks(parts)
+    this.#budget = new Budget(settings, random)
+    this.#reconciler = new Reconciler({ settings, random })
+    this.#lookUps = new LookUps({
+      client,
+      settings,
+      counters,
+      metrics,
+      now,
+      reconciler: this.#reconciler,
+      budget: this.#budget,
+      callbacks: this.#callbacks,
+      isUnanswered: (key) => this.#unanswered.has(key),
+      onFound: (record, receipt) => this.#deliver(record, receipt),
+      onAbsent: (record) => parts.outbox.release(record.key),
+      onEnd: () => this.#sendDue(),
+    })
   }
 
   /** Starts to send what waits, after the caller's synchronous work. Cheap; call it whenever records were added. */
@@ -74,24 +91,29 @@ export class Sender {
     })
   }
 
+  /** Looks after records that the outbox holds and this sender does not know, left by a process that is gone. */
+  resume(): void {
+    this.#callbacks.guard('outbox', () => {
+      const { client, outbox } = this.#parts
+      for (const { record, wasSent } of outbox.held()) {
+        if (this.#reconciler.isInDoubt(record)) continue
+        if (canList(client, record.kind)) this.#reconciler.doubt(record, wasSent, this.#now())
+        else if (!wasSent) outbox.release(record.key)
+      }
+    })
+    this.wake()
+  }
+
   /**
-   * Sends what waits and keeps the process alive meanwhile. Resolves when nothing waits or is under way, when the
-   * deadline has passed, or at once when nothing may be sent before it or the sender is closed.
+   * Sends what waits and keeps the process alive meanwhile. Resolves when nothing waits, is under way or in doubt, when
+   * the deadline has passed, or at once when nothing may be done before it or the sender is closed.
    *
    * @param timeoutMs Time until the deadline, in milliseconds.
    */
-  drain(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer)
-        this.#drains.delete(drain)
-        resolve()
-      }
-      const timer = setTimeout(end, Math.min(timeoutMs, MAX_TIMER_MS))
-      const drain = { deadline: this.#now() + timeoutMs, end }
-      this.#drains.add(drain)
-      this.#sendDue()
-    })
+  async drain(timeoutMs: number): Promise<void> {
+    const drained = this.#drains.wait(timeoutMs, this.#now())
+    this.#sendDue()
+    await drained
   }
 
   /**
@@ -106,137 +128,146 @@ export class Sender {
       this.#settle(record, ambiguous('the exporter was shut down before Keito had answered'))
       controller.abort()
     }
+    this.#lookUps.close()
+    this.#callbacks.guard('outbox', () => this.#parts.outbox.commit?.())
     this.#endDrains()
   }
 
   /** Starts every request that may start now. Whatever changes that, calls this again. */
   #sendDue(): void {
-    const { outbox, settings } = this.#parts
-    this.#guard('outbox', () => {
-      while (!this.#isClosed && this.#inFlight.size < this.#gate.slots(settings.concurrency)) {
-        const waitMs = this.#waitMs()
-        if (waitMs > 0) return this.#wakeIn(waitMs)
+    if (this.#isClosed) {
+      this.#endDrains()
+      return
+    }
+    const { outbox } = this.#parts
+    const taken: KeitoRecord[] = []
+    let isMine = true
+    this.#callbacks.guard('outbox', () => {
+      while (taken.length + this.#underWay < this.#budget.slots && this.#waitMs() === 0) {
+        if (this.#lookUps.startDue()) continue
         const record = outbox.take()
-        if (!record) return
-        void this.#send(record)
+        if (!record) break
+        this.#budget.start(this.#now())
+        taken.push(record)
       }
+      // That they are under way must be known before Keito can know of them.
+      isMine = outbox.commit?.() ?? true
     })
+    if (isMine) for (const record of taken) void this.#send(record)
+    this.#wakeWhenDue()
     this.#endDrains()
   }
 
+  get #underWay(): number {
+    return this.#inFlight.size + this.#lookUps.underWay
+  }
+
   async #send(record: KeitoRecord): Promise<void> {
-    const { client, settings, counters } = this.#parts
+    const { client, settings, counters, metrics } = this.#parts
     const controller = new AbortController()
     this.#inFlight.set(record.key, { record, controller })
-    this.#rate.start(this.#now())
     if (this.#putBack.delete(record.key)) counters.requestsRetried++
-    this.#settle(record, await attempt(client, record, settings.timeoutMs, controller))
+    const { outcome, isAnswered } = await attempt((options) => create(client, record, options), {
+      timeoutMs: settings.timeoutMs,
+      controller,
+      metrics,
+      read: receiptFrom,
+      onLate: (late) => this.#settleLate(record, late),
+    })
+    if (!isAnswered) this.#unanswered.add(record.key)
+    this.#settle(record, outcome)
     this.#sendDue()
   }
 
   /** Acts on the outcome of a request, unless `close` has already settled it. */
   #settle(record: KeitoRecord, outcome: Outcome<Receipt>): void {
     if (!this.#inFlight.delete(record.key)) return
-    this.#guard('outbox', () => {
+    this.#callbacks.guard('outbox', () => {
       if (outcome.type === 'accepted') this.#deliver(record, outcome.value)
       else this.#fail(record, outcome)
     })
   }
 
+  /** The client's own answer, after its deadline: the best proof there is, unless a list was quicker. */
+  #settleLate(record: KeitoRecord, outcome: Outcome<Receipt>): void {
+    this.#unanswered.delete(record.key)
+    if (this.#isClosed || outcome.type !== 'accepted' || !this.#reconciler.isInDoubt(record)) return
+    this.#callbacks.guard('outbox', () => this.#deliver(record, outcome.value))
+    this.#sendDue()
+  }
+
   #deliver(record: KeitoRecord, receipt: Receipt): void {
-    this.#gate.open(this.#now())
+    this.#budget.resume(this.#now())
     this.#parts.counters.recordsDelivered++
     this.#parts.outbox.delivered(record.key)
-    this.#tell({ record, status: 'delivered', ...receipt })
+    this.#reconciler.delivered(record, this.#now())
+    this.#callbacks.tell({ record, status: 'delivered', ...receipt })
   }
 
   #fail(record: KeitoRecord, failure: Failure): void {
-    const { outbox, counters } = this.#parts
+    const { client, outbox, counters } = this.#parts
     const { key } = record
+    const canLookUp = canList(client, record.kind)
+    const report = () => this.#callbacks.report(failureReport(record, failure, canLookUp))
     switch (failure.type) {
       case 'retryable':
       case 'unauthorized':
         this.#putBack.add(key)
         outbox.putBack(key)
-        if (this.#pause(failure)) this.#report(record, failure)
+        if (this.#budget.pause(failure, this.#now())) report()
         return
       case 'rejected':
-        this.#gate.open(this.#now())
+        this.#budget.resume(this.#now())
+        this.#reconciler.rejected(record)
         counters.recordsDead++
         outbox.bury(key, failure.reason)
-        this.#report(record, failure)
-        this.#tell({ record, status: 'dead', reason: failure.reason })
+        report()
+        this.#callbacks.tell({ record, status: 'dead', reason: failure.reason })
         return
       case 'ambiguous':
         outbox.hold(key, failure.reason)
+        if (canLookUp) this.#reconciler.doubt(record, true, this.#now())
         // A server that does not answer one request is likely not to answer the next: those better wait than be held.
-        this.#pause(failure)
-        this.#report(record, failure)
-        this.#tell({ record, status: 'held', reason: failure.reason })
+        this.#budget.pause(failure, this.#now())
+        report()
+        this.#callbacks.tell({ record, status: 'held', reason: failure.reason })
     }
   }
 
-  /** Closes the gate for all records. Returns whether this is news. */
-  #pause(failure: Pause): boolean {
-    const cause = failure.type === 'unauthorized' ? String(failure.status) : failure.type
-    const { maxBackoffMs } = this.#parts.settings
-    return this.#gate.close(cause, this.#now(), (failures) => pauseMs(failure, failures, maxBackoffMs, this.#random))
-  }
-
-  /** Milliseconds until the next request may start, whatever waits. */
+  /** Milliseconds until the next request may start, whatever it is. */
   #waitMs(): number {
-    const now = this.#now()
-    return Math.max(this.#gate.waitMs(now), this.#rate.waitMs(now))
+    return this.#budget.waitMs(this.#now())
   }
 
-  /** Sends again after a wait. A wait only ever grows, so a timer that is already set is early at worst. */
-  #wakeIn(waitMs: number): void {
-    if (this.#timer !== undefined) return
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined
-        this.#sendDue()
-      },
-      Math.min(Math.ceil(waitMs), MAX_TIMER_MS),
-    )
+  /** Sets the timer for the next thing that will be possible without an answer to what is under way. */
+  #wakeWhenDue(): void {
+    if (this.#underWay >= this.#budget.slots) return
+    const hasWaiting = this.#parts.outbox.counts().pending > this.#inFlight.size
+    const now = this.#now()
+    const at = Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt())
+    if (at >= this.#timerAt || at === Number.POSITIVE_INFINITY) return
+    clearTimeout(this.#timer)
+    this.#timerAt = at
+    const wake = () => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.#sendDue()
+    }
+    this.#timer = setTimeout(wake, Math.min(Math.ceil(at - now), MAX_TIMER_MS))
     this.#timer.unref?.()
   }
 
   #endDrains(): void {
-    if (this.#drains.size === 0) return
-    this.#guard('outbox', () => {
-      const isIdle = this.#inFlight.size === 0
-      const isDone = this.#isClosed || (isIdle && this.#parts.outbox.counts().pending === 0)
-      const nextStart = this.#now() + this.#waitMs()
-      for (const { deadline, end } of this.#drains) {
-        if (isDone || (isIdle && nextStart > deadline)) end()
-      }
+    if (this.#drains.isEmpty) return
+    this.#callbacks.guard('outbox', () => {
+      if (this.#isClosed) this.#drains.endBefore(Number.POSITIVE_INFINITY)
+      else if (this.#underWay === 0) this.#drains.endBefore(this.#nextWorkAt())
     })
   }
 
-  #report(record: KeitoRecord, failure: Failure): void {
-    const { code, cause, message } = failureReport(record, failure)
-    this.#parts.log.report(code, cause, message)
-  }
-
-  #tell(event: RecordEvent): void {
-    this.#guard('onRecord', () => {
-      const returned: unknown = this.#parts.onRecord?.(event)
-      // An async function fits the type; its rejection would otherwise be nobody's.
-      if (returned instanceof Promise) returned.catch((error: unknown) => this.#reportThrown('onRecord', error))
-    })
-  }
-
-  /** Runs what belongs to somebody else; when it throws, that is reported and sending goes on. */
-  #guard(name: 'outbox' | 'onRecord', act: () => void): void {
-    try {
-      act()
-    } catch (error) {
-      this.#reportThrown(name, error)
-    }
-  }
-
-  #reportThrown(name: 'outbox' | 'onRecord', error: unknown): void {
-    this.#parts.log.report('callback', name, oneLine(`The option ${name} threw: ${outcomeOfError(error).reason}`))
+  /** When the next record may be sent or looked up; `Infinity` when there is none. */
+  #nextWorkAt(): number {
+    const now = this.#now()
+    const hasWaiting = this.#parts.outbox.counts().pending > 0
+    return Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextDoubtAt())
   }
 }

@@ -36,6 +36,8 @@ export interface KeitoClient {
 export interface CallOptions {
   /** Aborts the request; an aborted create is ambiguous, because Keito may have stored it. */
   readonly signal?: AbortSignal
+  /** Awaited before each further request that one call makes, so that all requests keep to one rate limit. */
+  readonly nextPage?: () => Promise<void>
 }
 
 /** A resource of {@link OutcomeClient} that can be created and listed. */
@@ -52,6 +54,9 @@ export interface OutcomeResource<Body, Stored extends StoredRecord> {
 export interface OutcomeClient {
   /** Tells this port from {@link KeitoClient}, whose methods have the same names but throw. */
   readonly answers: 'outcomes'
-  readonly timeEntries: OutcomeResource<TimeEntryCreate, TimeEntry>
+  readonly timeEntries: OutcomeResource<TimeEntryCreate, TimeEntry> & {
+    /** Present where the client can delete. A time entry that is not there counts as deleted. */
+    delete?(id: string, options?: CallOptions): Promise<Outcome<unknown>>
+  }
   readonly expenses: OutcomeResource<ExpenseCreate, Expense>
 }

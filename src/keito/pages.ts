@@ -21,14 +21,17 @@ const MAX_PAGES = 100
  *
  * @param key The field of the reply that holds the records, `time_entries` or `expenses`.
  * @param pageOf Asks for one page, counted from 1.
+ * @param nextPage Awaited before each page but the first.
  * @returns The records, or the first failure.
  */
 export async function allPages<Stored extends StoredRecord>(
   key: string,
   pageOf: (page: number) => Promise<Outcome<unknown>>,
+  nextPage?: () => Promise<void>,
 ): Promise<Outcome<readonly Stored[]>> {
   const records = new Map<string, Stored>()
   for (let page = 1; page <= MAX_PAGES; page++) {
+    if (page > 1) await nextPage?.()
     const reply = await pageOf(page)
     if (reply.type !== 'accepted') return reply
     const rows = rowsIn(reply.value, key)

@@ -8,6 +8,8 @@ import { ambiguous, type Outcome, outcomeOfStatus } from '../delivery/outcome.ts
 import { outcomeOfError } from '../delivery/outcome-of-error.ts'
 import { retryAfterMs } from '../delivery/retry-after.ts'
 
+/** The answer to a delete. A create that is answered so has no id, and is ambiguous for that. */
+const NO_CONTENT = 204
 /** Read of an error's body at most, in bytes. */
 const MAX_ERROR_BYTES = 64 * 1024
 /** Read of a success's body at most, in bytes: a page of 2,000 records with full metadata and room to spare. */
@@ -30,6 +32,7 @@ export async function outcomeOfReply(response: Response): Promise<Outcome<unknow
 }
 
 async function outcomeOfSuccess(response: Response): Promise<Outcome<unknown>> {
+  if (response.status === NO_CONTENT) return { type: 'accepted', value: undefined }
   try {
     const value = jsonIn(await textOf(response, MAX_BODY_BYTES))
     return value === undefined

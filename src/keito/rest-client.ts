@@ -11,7 +11,7 @@ import { withTracingSuppressed } from '../otel/suppress.ts'
 import { oneLine } from '../telemetry/one-line.ts'
 import { VERSION } from '../version.ts'
 import { apiRoot, DEFAULT_BASE_URL } from './base-url.ts'
-import type { OutcomeClient, OutcomeResource } from './client.ts'
+import type { CallOptions, OutcomeClient, OutcomeResource } from './client.ts'
 import { startDeadline } from './deadline.ts'
 import { allPages, PAGE_SIZE } from './pages.ts'
 import { outcomeOfReply } from './reply.ts'
@@ -38,6 +38,12 @@ export interface KeitoRestClientOptions {
 /** A resource of the REST API: it can be created and listed. */
 export type RestResource<Body, Stored extends StoredRecord> = Required<OutcomeResource<Body, Stored>>
 
+/** Time entries can be deleted as well. */
+export interface RestTimeEntries extends RestResource<TimeEntryCreate, TimeEntry> {
+  /** Deletes a time entry. One that is not there counts as deleted. */
+  delete(id: string, options?: CallOptions): Promise<Outcome<unknown>>
+}
+
 /**
  * A client of Keito's v2 REST API. Its methods never reject and never repeat a request: they answer with an
  * {@link Outcome}. No redirect is followed, no span is made of its requests, and the API key is in no message, log or
@@ -54,7 +60,7 @@ export type RestResource<Body, Stored extends StoredRecord> = Required<OutcomeRe
 export class KeitoRestClient implements OutcomeClient {
   readonly answers = 'outcomes'
   /** Time entries. The methods may be detached from the client. */
-  readonly timeEntries: RestResource<TimeEntryCreate, TimeEntry>
+  readonly timeEntries: RestTimeEntries
   /** Expenses. The methods may be detached from the client. */
   readonly expenses: RestResource<ExpenseCreate, Expense>
 
@@ -70,7 +76,15 @@ export class KeitoRestClient implements OutcomeClient {
     this.#root = apiRoot(options.baseUrl ?? DEFAULT_BASE_URL)
     this.#fetch = options.fetch
     this.#timeoutMs = milliseconds(options.timeoutMs ?? 10_000)
-    this.timeEntries = this.#resource('time_entries')
+    this.timeEntries = {
+      ...this.#resource<TimeEntryCreate, TimeEntry>('time_entries'),
+      delete: async (id, options) => {
+        const path = `time_entries/${encodeURIComponent(id)}`
+        const outcome = await this.#request('DELETE', path, options?.signal)
+        const isGone = outcome.type === 'rejected' && outcome.status === 404
+        return isGone ? { type: 'accepted', value: undefined } : outcome
+      },
+    }
     this.expenses = this.#resource('expenses')
   }
 
@@ -83,14 +97,17 @@ export class KeitoRestClient implements OutcomeClient {
         return value ? { type: 'accepted', value } : ambiguous('a success whose body has no id')
       },
       list: (query, options) =>
-        allPages(name, (page) =>
-          this.#request('GET', `${name}?${searchOf({ per_page: PAGE_SIZE, ...query, page })}`, options?.signal),
+        allPages(
+          name,
+          (page) =>
+            this.#request('GET', `${name}?${searchOf({ per_page: PAGE_SIZE, ...query, page })}`, options?.signal),
+          options?.nextPage,
         ),
     }
   }
 
   async #request(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'DELETE',
     path: string,
     signal: AbortSignal | undefined,
     body?: unknown,

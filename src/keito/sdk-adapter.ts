@@ -6,9 +6,10 @@
 import type { Outcome } from '../delivery/outcome.ts'
 import { outcomeOfError } from '../delivery/outcome-of-error.ts'
 import { withTracingSuppressed } from '../otel/suppress.ts'
-import type { KeitoClient, OutcomeClient } from './client.ts'
+import type { CallOptions, KeitoClient, OutcomeClient, OutcomeResource } from './client.ts'
+import { allPages, PAGE_SIZE } from './pages.ts'
 import { storedRecord } from './stored.ts'
-import type { StoredRecord } from './types.ts'
+import type { ListQuery, StoredRecord } from './types.ts'
 
 /**
  * The client as one that answers with outcomes.
@@ -21,17 +22,42 @@ import type { StoredRecord } from './types.ts'
  */
 export function outcomesOf(client: KeitoClient | OutcomeClient): OutcomeClient {
   if ('answers' in client && client.answers === 'outcomes') return client
+  const { timeEntries, expenses } = client
   return {
     answers: 'outcomes',
-    timeEntries: { create: (body) => outcomeOfCall(() => client.timeEntries.create(body)) },
-    expenses: { create: (body) => outcomeOfCall(() => client.expenses.create(body)) },
+    timeEntries: {
+      create: (body) => createdBy(() => timeEntries.create(body)),
+      ...lister('time_entries', timeEntries),
+      ...(timeEntries.delete ? { delete: (id: string) => outcomeOfCall(async () => timeEntries.delete?.(id)) } : {}),
+    },
+    expenses: { create: (body) => createdBy(() => expenses.create(body)), ...lister('expenses', expenses) },
   }
 }
 
-async function outcomeOfCall(call: () => Promise<unknown>): Promise<Outcome<StoredRecord>> {
+/** The client's list, page by page, where it has one. Without, doubts about its records cannot be resolved. */
+function lister<Stored extends StoredRecord>(
+  key: string,
+  resource: { list?(query: ListQuery): Promise<unknown> },
+): Pick<OutcomeResource<never, Stored>, 'list'> {
+  if (typeof resource.list !== 'function') return {}
+  return {
+    list: (query: ListQuery, options?: CallOptions) =>
+      allPages<Stored>(
+        key,
+        (page) => outcomeOfCall(async () => resource.list?.({ per_page: PAGE_SIZE, ...query, page })),
+        options?.nextPage,
+      ),
+  }
+}
+
+async function createdBy(call: () => Promise<unknown>): Promise<Outcome<StoredRecord>> {
+  const outcome = await outcomeOfCall(call)
+  return outcome.type === 'accepted' ? { type: 'accepted', value: storedRecord(outcome.value) ?? { id: '' } } : outcome
+}
+
+async function outcomeOfCall(call: () => Promise<unknown>): Promise<Outcome<unknown>> {
   try {
-    const value = await withTracingSuppressed(call)
-    return { type: 'accepted', value: storedRecord(value) ?? { id: '' } }
+    return { type: 'accepted', value: await withTracingSuppressed(call) }
   } catch (error) {
     return outcomeOfError(error)
   }

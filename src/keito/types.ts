@@ -45,6 +45,8 @@ export interface ExpenseCreate {
 export interface StoredRecord {
   readonly id: string
   readonly spent_date?: string
+  /** ISO 8601, UTC. */
+  readonly created_at?: string
   readonly metadata?: Readonly<Record<string, unknown>> | null
 }
 

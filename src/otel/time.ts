@@ -78,3 +78,15 @@ export function clip(intervals: readonly Interval[], bounds: Interval): readonly
   }
   return inside
 }
+
+/** The parts of the intervals that lie outside all of `others`. */
+export function without(intervals: readonly Interval[], others: readonly Interval[]): readonly Interval[] {
+  let left = unionOf(intervals)
+  for (const { startNs, endNs } of others) {
+    left = left.flatMap((each) => [
+      ...clip([each], { startNs: each.startNs, endNs: startNs }),
+      ...clip([each], { startNs: endNs, endNs: each.endNs }),
+    ])
+  }
+  return left
+}

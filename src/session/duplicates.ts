@@ -6,6 +6,7 @@
  */
 import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
 import { fillUsage, modelOf } from './merge.ts'
+import type { TwinDecision } from './state.ts'
 import { byStart, isInsideWork } from './tree.ts'
 import { type PlacedCall, pairsOf } from './twin-pairs.ts'
 
@@ -25,6 +26,9 @@ interface TwinCluster {
   /** One fact for each scope. */
   readonly members: SpanFact[]
 }
+
+/** Finds the fact of a span that is remembered. */
+export type FactFinder = (traceId: string, spanId: string) => SpanFact | undefined
 
 /** Whether a call is billed under another record of it. */
 export function isElsewhere(fact: SpanFact, twins: TwinView): boolean {
@@ -90,6 +94,35 @@ export class TwinBook implements TwinView {
   decide(due: Iterable<SpanFact>): void {
     for (const fact of due) {
       if (fact.usage && !this.#clusters.has(fact)) this.#clusters.set(fact, { owner: fact, members: [fact] })
+    }
+  }
+
+  /** What was decided of these facts. */
+  decisionsOn(facts: Iterable<SpanFact>): readonly TwinDecision[] {
+    const decisions: TwinDecision[] = []
+    for (const fact of facts) {
+      const owner = this.ownerOf(fact)
+      if (owner) decisions.push({ spanId: fact.spanId, ownerTraceId: owner.traceId, ownerSpanId: owner.spanId })
+    }
+    return decisions
+  }
+
+  /**
+   * Takes in what another process decided. A record whose owner is not known any more is still billed elsewhere, so a
+   * likeness of itself stands in for the owner.
+   */
+  restore(decided: Iterable<readonly [fact: SpanFact, owner: TwinDecision]>, factAt: FactFinder): void {
+    const standIns = new Map<string, SpanFact>()
+    for (const [fact, { ownerTraceId, ownerSpanId }] of decided) {
+      if (this.#clusters.has(fact)) continue
+      const id = `${ownerTraceId}:${ownerSpanId}`
+      const owner = factAt(ownerTraceId, ownerSpanId) ??
+        standIns.get(id) ?? { ...fact, traceId: ownerTraceId, spanId: ownerSpanId, usage: undefined }
+      standIns.set(id, owner)
+      const cluster = this.#clusters.get(owner) ?? { owner, members: [owner] }
+      if (fact !== owner) cluster.members.push(fact)
+      this.#clusters.set(owner, cluster)
+      this.#clusters.set(fact, cluster)
     }
   }
 

@@ -22,13 +22,23 @@ const ACTIVE: ReadonlySet<FactKind> = new Set(['llm', 'embedding', 'tool'])
  */
 export function workedIntervals(run: SpanFact, members: readonly SpanFact[], policy: HourPolicy): readonly Interval[] {
   const wall: Interval = { startNs: run.startNs, endNs: run.endNs }
-  if (policy === 'wall') return [wall]
-  return unionOf(
-    clip(
-      members.filter((fact) => ACTIVE.has(fact.kind)),
-      wall,
-    ),
-  )
+  return policy === 'wall' ? [wall] : unionOf(clip(activeIntervals(members), wall))
+}
+
+/**
+ * The intervals that are known of a run whose own span never came.
+ *
+ * @param members What had ended of it.
+ * @param policy `wall`: from the first start to the last end. `active`: as for any run.
+ */
+export function knownIntervals(members: readonly SpanFact[], policy: HourPolicy): readonly Interval[] {
+  const union = unionOf(policy === 'wall' ? members : activeIntervals(members))
+  const [first, last] = [union[0], union.at(-1)]
+  return policy === 'wall' && first && last ? [{ startNs: first.startNs, endNs: last.endNs }] : union
+}
+
+function activeIntervals(members: readonly SpanFact[]): readonly SpanFact[] {
+  return members.filter((fact) => ACTIVE.has(fact.kind))
 }
 
 /** How many time entries a duration makes: one for each begun 24 hours, at least one. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FactKind } from '../genai/fact.ts'
+import type { FactKind, SpanFact } from '../genai/fact.ts'
 
 const CONTAINERS: ReadonlySet<FactKind> = new Set(['workflow', 'chain'])
 
@@ -20,4 +20,9 @@ export function isWork(kind: FactKind): boolean {
 /** Whether model calls on both sides of such a span are different calls. */
 export function isBoundary(kind: FactKind): boolean {
   return kind === 'agent' || kind === 'workflow' || kind === 'tool'
+}
+
+/** Whether a fact is one call of a model, which owns tokens. */
+export function isCall(fact: SpanFact): boolean {
+  return fact.kind === 'llm' || fact.kind === 'embedding'
 }

@@ -6,6 +6,7 @@
 import type { SpanFact } from '../genai/fact.ts'
 import type { Attribution } from '../genai/hints.ts'
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts'
+import type { SpanState } from './state.ts'
 import type { TraceView } from './trace.ts'
 
 const NO_FACTS: ReadonlyMap<string, SpanFact> = new Map()
@@ -20,17 +21,23 @@ export class Session implements TraceView {
   ledger: Ledger = EMPTY_LEDGER
   /** Whether spans have arrived since it was last settled. */
   hasNews = false
+  /** Whether the process that began it is gone, so that its runs may never end. */
+  isInterrupted = false
   /** Repeated usage that was left out, as of the last settlement. */
   suppressed = 0
   /** When the last span arrived, in milliseconds of the store's clock. */
   lastArrivalMs: number
   /** Parents that spans name and that have not arrived. */
   #missing: Set<string> | undefined
+  /** Spans that have not been written down; undefined where nothing is. */
+  #unwritten: string[] | undefined
   #rootHasArrived = false
 
-  constructor(traceId: string, nowMs: number) {
+  /** @param isWritten Whether its spans are to be written down. */
+  constructor(traceId: string, nowMs: number, isWritten: boolean) {
     this.traceId = traceId
     this.lastArrivalMs = nowMs
+    if (isWritten) this.#unwritten = []
   }
 
   /**
@@ -49,6 +56,7 @@ export class Session implements TraceView {
     this.lastArrivalMs = nowMs
     this.hasNews = true
     this.parents.set(spanId, localParentId)
+    this.#unwritten?.push(spanId)
     this.#missing?.delete(spanId)
     if (localParentId === undefined) this.#rootHasArrived = true
     else if (!this.parents.has(localParentId)) {
@@ -64,6 +72,19 @@ export class Session implements TraceView {
       this.#hints.set(spanId, hints)
     }
     return true
+  }
+
+  /** Takes out what has to be written down: nothing while nothing of interest has arrived, then all that is known. */
+  takeUnwritten(): readonly SpanState[] {
+    if (!this.#unwritten || this.facts.size === 0) return []
+    const spans = this.#unwritten.map((spanId) => this.#stateOf(spanId))
+    this.#unwritten = []
+    return spans
+  }
+
+  /** All spans, to be written down. */
+  spanStates(): readonly SpanState[] {
+    return [...this.parents.keys()].map((spanId) => this.#stateOf(spanId))
   }
 
   get facts(): ReadonlyMap<string, SpanFact> {
@@ -87,5 +108,14 @@ export class Session implements TraceView {
   /** Spans remembered of it. */
   get size(): number {
     return this.parents.size
+  }
+
+  #stateOf(spanId: string): SpanState {
+    return {
+      spanId,
+      parentId: this.parents.get(spanId),
+      fact: this.#facts?.get(spanId),
+      hints: this.#hints?.get(spanId),
+    }
   }
 }

@@ -6,6 +6,12 @@
 import type { Usage } from '../genai/fact.ts'
 import type { Attribution } from '../genai/hints.ts'
 
+/**
+ * How a run ended. `interrupted`: its process was killed or went away before the run's span had ended, so that only
+ * what ended before is known of it.
+ */
+export type RunOutcome = 'ok' | 'failed' | 'interrupted'
+
 /** The `runId` of what belongs to no agent span: model calls on their own, and orphans. */
 export const SESSION_RUN_ID = 'session'
 
@@ -38,7 +44,7 @@ export interface Settlement {
   readonly serviceName?: string
   /** The convention of the run's span: the default `agent_type`. */
   readonly emitter: string
-  readonly outcome: 'ok' | 'failed'
+  readonly outcome: RunOutcome
   /** Start of the run, Unix time in nanoseconds. */
   readonly startNs: bigint
   /** End of the run, Unix time in nanoseconds. */

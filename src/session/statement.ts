@@ -6,15 +6,15 @@
 import { NO_USAGE, type SpanFact, type Usage } from '../genai/fact.ts'
 import { type Attribution, mergeAttributions } from '../genai/hints.ts'
 import type { HourPolicy } from '../options.ts'
-import { type Interval, unionOf } from '../otel/time.ts'
+import { type Interval, unionOf, without } from '../otel/time.ts'
 import { modelCallsOf, toolCallsOf } from './calls.ts'
 import type { Claim } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
-import { workedIntervals } from './hours.ts'
+import { knownIntervals, workedIntervals } from './hours.ts'
 import { isWork } from './kinds.ts'
 import { addUsage, totalOf } from './merge.ts'
 import { runsOf } from './runs.ts'
-import { SESSION_RUN_ID } from './settlement.ts'
+import { type RunOutcome, SESSION_RUN_ID } from './settlement.ts'
 import type { TraceView } from './trace.ts'
 import { byStart, type Node, type SessionTree } from './tree.ts'
 
@@ -38,7 +38,7 @@ export interface RunStatement {
   readonly agentName: string | undefined
   readonly serviceName: string | undefined
   readonly emitter: string
-  readonly outcome: 'ok' | 'failed'
+  readonly outcome: RunOutcome
   readonly startNs: bigint
   readonly endNs: bigint
   /** The intervals that count as hours; absent for tokens that belong to no run. */
@@ -116,10 +116,19 @@ export function statementOf(
     statements.push(state(undefined, unionOf(spans), spans))
   } else if (claimsOf.has(undefined)) {
     const spans = (claimsOf.get(undefined) ?? []).map((claim) => claim.node.fact).sort(byStart)
-    const rest = state(undefined, undefined, spans)
-    // Whose calls they were is not known; where every run of the trace failed, they were a failed run's.
-    const haveAllFailed = statements.length > 0 && statements.every((run) => run.outcome === 'failed')
-    statements.push(haveAllFailed ? { ...rest, outcome: 'failed' } : rest)
+    const orphans = trace.isInterrupted && !trace.rootHasArrived ? orphansOf(membersOf.get(undefined) ?? []) : []
+    if (orphans.length > 0) {
+      const known = without(
+        knownIntervals(orphans, rules.hours),
+        statements.flatMap(({ worked }) => worked ?? []),
+      )
+      statements.push({ ...state(undefined, known, spans), outcome: 'interrupted' })
+    } else {
+      const rest = state(undefined, undefined, spans)
+      // Whose calls they were is not known; where every run of the trace failed, they were a failed run's.
+      const haveAllFailed = statements.length > 0 && statements.every((run) => run.outcome === 'failed')
+      statements.push(haveAllFailed ? { ...rest, outcome: 'failed' } : rest)
+    }
   }
   return statements
 }
@@ -147,6 +156,11 @@ function hasFailed(run: Node | undefined, members: readonly Node[], bareCalls: r
   if (run.fact.failed || !run.fact.failsWithLastCall) return run.fact.failed
   const calls = members.map((node) => node.fact).filter((fact) => fact.kind === 'llm')
   return calls.sort(byStart).at(-1)?.failed ?? false
+}
+
+/** What is left of a run whose own span never came: the spans below it that had ended. */
+function orphansOf(nodes: readonly Node[]): readonly SpanFact[] {
+  return nodes.filter((node) => node.missing !== undefined).map((node) => node.fact)
 }
 
 /** R3: the model calls that stand for a session without any agent. Orphans and strays are none: their run is elsewhere. */

@@ -17,18 +17,17 @@ import type { SettleOptions } from '../options.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { CallIndex } from './call-index.ts'
 import { TwinBook } from './duplicates.ts'
+import { Forgotten } from './forgotten.ts'
 import { type Findings, Instrumentations } from './instrumentations.ts'
+import { isCall } from './kinds.ts'
 import { settle } from './ledger.ts'
-import { runsOf } from './runs.ts'
+import { matchTwins } from './match-twins.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
+import { mergeLedgers, type SessionState, type SettledState, type SpanState } from './state.ts'
 import { type StatementRules, statementOf } from './statement.ts'
 import { type SessionTree, treeOf } from './tree.ts'
-import type { PlacedCall } from './twin-pairs.ts'
 import { countUsage } from './usage.ts'
-
-/** Ids of forgotten sessions that are kept, to tell late spans from new sessions. */
-const MAX_FORGOTTEN = 50_000
 
 /** The rules of a store, from the options of the exporter. */
 export interface StoreRules extends StatementRules {
@@ -37,6 +36,8 @@ export interface StoreRules extends StatementRules {
   readonly keepsFailedTime: boolean
   /** Whether the same call recorded by two instrumentations is looked for. */
   readonly detectDuplicates: boolean
+  /** Whether sessions are written down: see {@link SessionStore.takeUnwritten}. */
+  readonly isWritten: boolean
 }
 
 /** Which open sessions are settled: those that are due, those whose root has arrived, or all. */
@@ -50,13 +51,16 @@ export class SessionStore {
   readonly #open = new Map<string, Session>()
   readonly #settled = new Map<string, Session>()
   readonly #empty = new Map<string, Session>()
-  readonly #forgotten = new Set<string>()
+  readonly #forgotten: Forgotten
   readonly #calls = new CallIndex()
   readonly #twins = new TwinBook()
+  /** Sessions with spans that have not been written down. */
+  readonly #unwritten = new Set<Session>()
   #spans = 0
 
   constructor(rules: StoreRules, counters: Counters, findings: Findings) {
     this.#rules = rules
+    this.#forgotten = new Forgotten(rules.isWritten)
     this.#counters = counters
     this.#instrumentations = new Instrumentations(findings)
   }
@@ -64,6 +68,11 @@ export class SessionStore {
   /** Whether no session is remembered. */
   get isEmpty(): boolean {
     return this.#spans === 0
+  }
+
+  /** Whether more spans are remembered than allowed: see {@link relieve}. */
+  get isOverfull(): boolean {
+    return this.#spans > this.#rules.settle.maxOpenSpans
   }
 
   /** Sessions that wait to be settled. */
@@ -89,15 +98,13 @@ export class SessionStore {
   ): boolean {
     const known = this.#open.get(traceId) ?? this.#settled.get(traceId) ?? this.#empty.get(traceId)
     if (!known && this.#forgotten.has(traceId)) return false
-    const session = known ?? new Session(traceId, nowMs)
+    const session = known ?? new Session(traceId, nowMs, this.#rules.isWritten)
     if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
     if (fact) this.#instrumentations.note(fact)
-    this.#settled.delete(traceId)
-    this.#empty.delete(traceId)
-    this.#open.delete(traceId)
-    this.#open.set(traceId, session)
+    if (this.#rules.isWritten) this.#unwritten.add(session)
+    this.#reopen(session)
     return true
   }
 
@@ -112,7 +119,7 @@ export class SessionStore {
   /** Settles the oldest sessions early while more spans are remembered than allowed. */
   relieve(): readonly Settlement[] {
     const settlements: Settlement[] = []
-    while (this.#spans > this.#rules.settle.maxOpenSpans) {
+    while (this.isOverfull) {
       const oldest = first(this.#empty) ?? first(this.#settled) ?? first(this.#open)
       if (!oldest) break
       if (this.#open.has(oldest.traceId)) {
@@ -122,6 +129,89 @@ export class SessionStore {
       this.#forget(oldest)
     }
     return settlements
+  }
+
+  /** Takes out the spans that have to be written down, by trace id. Spans of no interest wait until one of interest comes. */
+  *takeUnwritten(): Generator<readonly [traceId: string, spans: readonly SpanState[]]> {
+    for (const session of this.#unwritten) {
+      const spans = session.takeUnwritten()
+      if (spans.length > 0) yield [session.traceId, spans]
+    }
+    this.#unwritten.clear()
+  }
+
+  /** What the settlements of a session came to, to be written down; undefined when it is forgotten. */
+  settledState(traceId: string): SettledState | undefined {
+    const session = this.#sessionOf(traceId)
+    return session && { ledger: session.ledger, twins: this.#twins.decisionsOn(session.facts.values()) }
+  }
+
+  /** Takes out the ids of sessions that are over since the last call. */
+  takeForgotten(): readonly string[] {
+    return this.#forgotten.takeFresh()
+  }
+
+  /** Everything that is known, to be written down. */
+  *states(): Generator<SessionState> {
+    for (const session of [...this.#open.values(), ...this.#settled.values()]) {
+      if (session.facts.size === 0) continue
+      const { traceId, ledger } = session
+      const twins = this.#twins.decisionsOn(session.facts.values())
+      yield { traceId, ledger, twins, spans: session.spanStates() }
+    }
+  }
+
+  /** Ids of sessions that are over: spans that still come are late. */
+  get forgotten(): Iterable<string> {
+    return this.#forgotten
+  }
+
+  /** Goes on from what a process left that is gone. Its runs may never end. */
+  restore(states: readonly SessionState[], forgotten: Iterable<string>, nowMs: number): void {
+    for (const traceId of forgotten) this.#forgotten.add(traceId)
+    for (const { traceId, spans, ledger } of states) {
+      for (const { spanId, parentId, fact, hints } of spans) this.add(traceId, spanId, parentId, fact, hints, nowMs)
+      const session = this.#sessionOf(traceId)
+      if (!session) continue
+      this.#reopen(session)
+      session.ledger = mergeLedgers(session.ledger, ledger)
+      session.isInterrupted = true
+    }
+    const factAt = (traceId: string, spanId: string) => this.#sessionOf(traceId)?.facts.get(spanId)
+    const decided = states.flatMap(({ traceId, twins }) =>
+      twins.flatMap((twin) => {
+        const fact = factAt(traceId, twin.spanId)
+        return fact ? [[fact, twin] as const] : []
+      }),
+    )
+    this.#twins.restore(decided, factAt)
+  }
+
+  /** Whether a session was begun by a process that is gone. */
+  isRestored(traceId: string): boolean {
+    return this.#sessionOf(traceId)?.isInterrupted ?? false
+  }
+
+  /** Lets go of all sessions, billed or not, because somebody else has them: their spans are late from now on. */
+  abandon(): void {
+    for (const sessions of [this.#empty, this.#settled, this.#open]) {
+      for (const session of sessions.values()) this.#forget(session)
+      sessions.clear()
+    }
+    this.#unwritten.clear()
+    this.#forgotten.takeFresh()
+  }
+
+  #sessionOf(traceId: string): Session | undefined {
+    return this.#open.get(traceId) ?? this.#settled.get(traceId)
+  }
+
+  #reopen(session: Session): void {
+    const { traceId } = session
+    this.#settled.delete(traceId)
+    this.#empty.delete(traceId)
+    this.#open.delete(traceId)
+    this.#open.set(traceId, session)
   }
 
   *#completeSessions(scope: SettleScope, nowMs: number): Generator<Session> {
@@ -143,7 +233,10 @@ export class SessionStore {
       trees.set(session.traceId, tree)
       return tree
     }
-    if (this.#rules.detectDuplicates) this.#matchTwins(sessions, treeFor)
+    if (this.#rules.detectDuplicates) {
+      const sessionOf = (traceId: string) => this.#sessionOf(traceId)
+      matchTwins(sessions, this.#twins, { calls: this.#calls, sessionOf, treeOf: treeFor })
+    }
 
     const due: Settlement[] = []
     for (const session of sessions) {
@@ -171,24 +264,6 @@ export class SessionStore {
     closed.set(session.traceId, session)
   }
 
-  #matchTwins(sessions: readonly Session[], treeFor: (session: Session) => SessionTree): void {
-    const due = new Set<SpanFact>()
-    for (const session of sessions) for (const fact of session.facts.values()) if (isCall(fact)) due.add(fact)
-    const places = new Map<SpanFact, PlacedCall>()
-    const placesOf = (fact: SpanFact): readonly PlacedCall[] => {
-      const session = this.#open.get(fact.traceId) ?? this.#settled.get(fact.traceId)
-      if (session && !places.has(fact)) {
-        const tree = treeFor(session)
-        const runOf = runsOf(tree)
-        for (const node of tree.postOrder) places.set(node.fact, { node, run: runOf.get(node) })
-      }
-      const place = places.get(fact)
-      return place ? [place] : []
-    }
-    for (const group of this.#calls.relatedTo(due)) this.#twins.match(group.flatMap(placesOf), due)
-    this.#twins.decide(due)
-  }
-
   #forgetOld(nowMs: number): void {
     const isOld = (session: Session) => nowMs - session.lastArrivalMs >= this.#rules.settle.idleMs
     for (const session of this.#empty.values()) {
@@ -208,12 +283,7 @@ export class SessionStore {
     this.#settled.delete(session.traceId)
     for (const fact of session.facts.values()) if (isCall(fact)) this.#calls.remove(fact)
     this.#forgotten.add(session.traceId)
-    if (this.#forgotten.size > MAX_FORGOTTEN) this.#forgotten.delete(this.#forgotten.values().next().value ?? '')
   }
-}
-
-function isCall(fact: SpanFact): boolean {
-  return fact.kind === 'llm' || fact.kind === 'embedding'
 }
 
 function first(sessions: ReadonlyMap<string, Session>): Session | undefined {

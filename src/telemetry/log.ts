@@ -23,7 +23,14 @@ export interface Log {
   report(code: KeitoErrorCode, cause: string, message: string): void
 }
 
-const WARNINGS: ReadonlySet<KeitoErrorCode> = new Set(['unavailable', 'late', 'unreadable', 'duplicate', 'context'])
+const WARNINGS: ReadonlySet<KeitoErrorCode> = new Set([
+  'unavailable',
+  'late',
+  'unreadable',
+  'duplicate',
+  'context',
+  'interrupted',
+])
 
 /**
  * Makes the log of one exporter.

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A snapshot of the exporter's counters. All counts start at 0 with the exporter, except the three gauges at the end. */
+/** A snapshot of the exporter's counters. All counts start at 0 with the exporter, except the gauges at the end. */
 export interface KeitoStats {
   /** Spans handed to the exporter. */
   readonly spansSeen: number
@@ -28,6 +28,10 @@ export interface KeitoStats {
   readonly recordsMade: number
   /** Records that Keito accepted. In a dry run: records printed. */
   readonly recordsDelivered: number
+  /** Of the delivered records: those that were found in Keito after nobody had known whether it had stored them. */
+  readonly recordsReconciled: number
+  /** Copies found in Keito of records that it stored more than once. */
+  readonly recordsDuplicated: number
   /** Requests that were repeated after an answer that proves nothing had been stored. */
   readonly requestsRetried: number
   /** Records that Keito refused for good; kept as dead letters. */
@@ -36,16 +40,20 @@ export interface KeitoStats {
   readonly recordsDropped: number
   /** Gauge: sessions that are open now. */
   readonly openSessions: number
-  /** Gauge: records waiting to be sent now. */
+  /** Gauge: records waiting to be sent now, those gathered for a rollup included. */
   readonly recordsPending: number
   /** Gauge: records held now, because nobody knows whether Keito stored them. */
   readonly recordsHeld: number
   /** Gauge: items kept now, because no project, task or category is known for them. */
   readonly recordsUnassigned: number
+  /** Gauge: how long the oldest pending record has been waiting, in milliseconds; 0 when none waits. */
+  readonly oldestPendingMs: number
 }
 
+type Gauge = 'openSessions' | 'recordsPending' | 'recordsHeld' | 'recordsUnassigned' | 'oldestPendingMs'
+
 /** The counters of {@link KeitoStats} that only grow. */
-export type Counter = Exclude<keyof KeitoStats, 'openSessions' | 'recordsPending' | 'recordsHeld' | 'recordsUnassigned'>
+export type Counter = Exclude<keyof KeitoStats, Gauge>
 
 /** The exporter's counters; one object shared by all stages. */
 export type Counters = Record<Counter, number>
@@ -64,6 +72,8 @@ export function createCounters(): Counters {
     sessionsForced: 0,
     recordsMade: 0,
     recordsDelivered: 0,
+    recordsReconciled: 0,
+    recordsDuplicated: 0,
     requestsRetried: 0,
     recordsDead: 0,
     recordsDropped: 0,

@@ -45,6 +45,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Keito puts it on every reply of its own. */
+const VERSION_HEADER = { 'X-Keito-API-Version': '2' }
+
 const ERROR_NAMES = {
   400: 'bad request',
   401: 'unauthorized',
@@ -53,15 +56,22 @@ const ERROR_NAMES = {
   409: 'conflict',
   413: 'payload too large',
   429: 'rate limited',
+  500: 'internal server error',
+  503: 'service unavailable',
 } as const
 
 /** Statuses that Keito explains in JSON. */
-export type RefusalStatus = keyof typeof ERROR_NAMES
+export type ErrorStatus = keyof typeof ERROR_NAMES
 
-/** A refusal in Keito's shape, `{ error, error_description }`. */
-export function refusal(status: RefusalStatus, description: string, headers: Reply['headers'] = {}): Refusal {
+/** An error in Keito's shape, `{ error, error_description }`. */
+export function errorReply(status: ErrorStatus, description: string, headers: Reply['headers'] = {}): Reply {
   const reply = jsonReply({ error: ERROR_NAMES[status], error_description: description }, status)
-  return new Refusal({ ...reply, headers: { ...reply.headers, ...headers } })
+  return { ...reply, headers: { ...reply.headers, ...headers } }
+}
+
+/** A refusal with an error in Keito's shape. */
+export function refusal(status: ErrorStatus, description: string, headers: Reply['headers'] = {}): Refusal {
+  return new Refusal(errorReply(status, description, headers))
 }
 
 /** A JSON reply. A successful create is 200 in Keito, not 201. */
@@ -76,8 +86,13 @@ export function emptyReply(status: number): Reply {
 
 /** The page that the real web application shows for a route it does not have. It is not JSON. */
 export function pageNotFound(): Reply {
-  const body = '<!DOCTYPE html><html><head><title>404</title></head><body>This page could not be found.</body></html>'
-  return { status: 404, headers: { 'content-type': 'text/html; charset=utf-8' }, body }
+  return htmlReply(404, '404', 'This page could not be found.')
+}
+
+/** A page for people. */
+export function htmlReply(status: number, title: string, content: string): Reply {
+  const body = `<!DOCTYPE html><html><head><title>${title}</title></head><body>${content}</body></html>`
+  return { status, headers: { 'content-type': 'text/html; charset=utf-8' }, body }
 }
 
 /**
@@ -109,8 +124,20 @@ export function receive(message: IncomingMessage, handle: (call: Call) => void):
 
 /** Sends a reply, with the version header that Keito puts on every one. */
 export function send(response: ServerResponse, reply: Reply): void {
-  response.writeHead(reply.status, { ...reply.headers, 'X-Keito-API-Version': '2' })
+  relay(response, { ...reply, headers: { ...reply.headers, ...VERSION_HEADER } })
+}
+
+/** Sends a reply as a proxy in front of Keito makes it: without Keito's version header. */
+export function relay(response: ServerResponse, reply: Reply): void {
+  response.writeHead(reply.status, reply.headers)
   response.end(reply.body)
+}
+
+/** Announces the whole of a reply with its length, sends half of the body, and cuts the connection. */
+export function sendHalf(response: ServerResponse, reply: Reply): void {
+  const body = Buffer.from(reply.body)
+  response.writeHead(reply.status, { ...reply.headers, ...VERSION_HEADER, 'content-length': body.length })
+  response.write(body.subarray(0, body.length / 2), () => response.destroy())
 }
 
 function parseBody(text: string): Body {

@@ -24,8 +24,13 @@ export type Commit = () => Reply
  */
 export type Prepare = (call: Call, id: string) => Commit
 
-/** Finds the endpoint for a call and lets it check the call. */
-export type Router = (call: Call) => Commit
+/** The routes of one sandbox. */
+export interface Router {
+  /** Whether there is an endpoint at this path, with whatever method. */
+  knows(path: string): boolean
+  /** Finds the endpoint for a call and lets it check the call; refuses a call without an endpoint. */
+  readonly prepare: (call: Call) => Commit
+}
 
 /**
  * Makes the router of one sandbox. A path that Keito does not have gets the web application's HTML page (there is
@@ -49,14 +54,17 @@ export function createRouter(company: Company, ledger: Ledger): Router {
     ['GET', pathOf('/tasks'), (call) => prepareList(call, 'tasks', TASK_FILTERS, () => company.tasks)],
   ]
 
-  return (call) => {
-    let isKnownPath = false
-    for (const [method, path, prepare] of routes) {
-      const match = path.exec(call.path)
-      if (match && method === call.method) return prepare(call, match[1] ?? '')
-      if (match) isKnownPath = true
-    }
-    throw new Refusal(isKnownPath ? emptyReply(405) : pageNotFound())
+  const knows = (path: string) => routes.some(([_, known]) => known.test(path))
+
+  return {
+    knows,
+    prepare(call) {
+      for (const [method, path, prepare] of routes) {
+        const match = method === call.method && path.exec(call.path)
+        if (match) return prepare(call, match[1] ?? '')
+      }
+      throw new Refusal(knows(call.path) ? emptyReply(405) : pageNotFound())
+    },
   }
 }
 

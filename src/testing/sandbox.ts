@@ -6,11 +6,14 @@
  *
  * @module
  */
-import { createServer, type Server } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { ConfigError } from '../errors.ts'
 import { createCompany } from './company.ts'
+import { FaultDraws, readFaults } from './faults.ts'
 import { type Call, Refusal, type Reply, receive, refusal, send } from './http.ts'
 import { Ledger } from './ledger.ts'
+import { FaultPlayer } from './play.ts'
+import { Port } from './port.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { createRouter } from './routes.ts'
 import type { KeitoSandbox, KeitoSandboxOptions, SandboxRequest } from './types.ts'
@@ -37,14 +40,16 @@ export async function startKeitoSandbox(options: KeitoSandboxOptions = {}): Prom
   const company = createCompany(options)
   const ledger = new Ledger()
   const rateLimit = createRateLimit(readRateLimit(options.rateLimit))
-  const route = createRouter(company, ledger)
+  const router = createRouter(company, ledger)
+  const plan = readFaults(options.faults)
+  const draws = new FaultDraws(plan)
   let requests: SandboxRequest[] = []
 
   const answer = (call: Call): Reply => {
     try {
       authenticate(call, apiKey, company.accountId)
       rateLimit.take()
-      const commit = route(call)
+      const commit = router.prepare(call)
       return commit()
     } catch (error) {
       if (error instanceof Refusal) return error.reply
@@ -54,13 +59,19 @@ export async function startKeitoSandbox(options: KeitoSandboxOptions = {}): Prom
 
   const server = createServer((message, response) => {
     receive(message, (call) => {
-      const reply = answer(call)
-      requests.push(requestOf(call, reply))
-      send(response, reply)
+      if (!port.isOpen) return
+      const fault = router.knows(call.path) ? draws.next(call) : undefined
+      if (fault) player.play(fault, call, response)
+      else send(response, answer(call))
+      requests.push(requestOf(call, response))
     })
   })
-  const url = await listen(server)
-  let closed: Promise<void> | undefined
+  const port = new Port(server)
+  const player = new FaultPlayer(plan, {
+    write: (call) => answer(call).status < 300,
+    leavePort: (ms) => port.leave(ms),
+  })
+  const url = await port.take()
 
   return {
     url,
@@ -71,17 +82,17 @@ export async function startKeitoSandbox(options: KeitoSandboxOptions = {}): Prom
     timeEntries: () => structuredClone(ledger.timeEntries()),
     expenses: () => structuredClone(ledger.expenses()),
     requests: () => structuredClone(requests),
+    faults: () => structuredClone(player.played()),
+    heal: () => draws.end(),
     reset() {
       ledger.clear()
       rateLimit.clear()
+      player.clear()
       requests = []
     },
     close() {
-      closed ??= new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-      return closed
+      player.clear()
+      return port.close()
     },
   }
 }
@@ -101,8 +112,9 @@ function readRateLimit(value: number | false = false): number | false {
   throw new ConfigError(`rateLimit: expected a whole number of requests per minute from 1, or false; found ${value}.`)
 }
 
-function requestOf(call: Call, { status }: Reply): SandboxRequest {
-  const request = { method: call.method, path: call.path + call.search, status }
+/** The request as it is kept; a fault may have left it without an answer. */
+function requestOf(call: Call, { headersSent, statusCode }: ServerResponse): SandboxRequest {
+  const request = { method: call.method, path: call.path + call.search, status: headersSent ? statusCode : 0 }
   switch (call.body.type) {
     case 'json':
       return { ...request, body: call.body.value }
@@ -111,15 +123,4 @@ function requestOf(call: Call, { status }: Reply): SandboxRequest {
     default:
       return request
   }
-}
-
-function listen(server: Server): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      if (address !== null && typeof address === 'object') resolve(`http://127.0.0.1:${address.port}`)
-      else reject(new Error(`expected the sandbox to listen on a port, found ${String(address)}`))
-    })
-  })
 }

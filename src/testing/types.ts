@@ -57,6 +57,87 @@ export interface KeitoSandboxOptions {
   readonly user?: SandboxUser
   /** Requests let through within any 60 seconds, a whole number from 1; `false` for no limit. @default false */
   readonly rateLimit?: number | false
+  /** How the sandbox fails, for tests of what becomes of the records then. @default it never fails */
+  readonly faults?: SandboxFaults
+}
+
+/**
+ * What the caller meets instead of the reply:
+ *
+ * - `refuse`: the connections are cut, and from then on nothing listens on the port for `refuseMs`. The request that
+ *   drew it is cut as well, unanswered;
+ * - `stall`: no answer, and after `stallMs` the end of the connection;
+ * - `rate-limit`: 429 with `Retry-After`;
+ * - `unavailable`: 503 with `Retry-After`;
+ * - `error`: 500;
+ * - `bad-gateway`: 502 with a proxy's page;
+ * - `timeout`: 504 with a proxy's page;
+ * - `reset`: the connection is reset before any byte of an answer;
+ * - `truncate`: 200 with half of the body that its `Content-Length` announces;
+ * - `lie`: 200 with the sign-in page of a proxy for a body.
+ *
+ * `refuse`, `rate-limit` and `unavailable` never write; with the others, `SandboxFaultMoment` says.
+ */
+export type SandboxFaultKind =
+  | 'refuse'
+  | 'stall'
+  | 'rate-limit'
+  | 'unavailable'
+  | 'error'
+  | 'bad-gateway'
+  | 'timeout'
+  | 'reset'
+  | 'truncate'
+  | 'lie'
+
+/** What becomes of the write: `before`, never made; `after`, made first; `late`, made `lateMs` after the fault. */
+export type SandboxFaultMoment = 'before' | 'after' | 'late'
+
+/**
+ * How the sandbox fails. Requests draw in the order in which they arrive, before their credentials are looked at; one
+ * to a path that Keito does not have draws nothing. So a caller that sends one request after another meets the same
+ * faults each time. What is drawn for a request depends on the seed and on how many drew before it, on nothing else.
+ *
+ * @example
+ * ```ts
+ * const sandbox = await startKeitoSandbox({ faults: { seed: 7, kinds: ['reset', 'error'], on: 'writes', most: 20 } })
+ * // ... run agents, flush, and when some time has passed:
+ * console.info(sandbox.faults().filter(({ committed }) => committed), sandbox.timeEntries().length)
+ * ```
+ */
+export interface SandboxFaults {
+  /** Whole number, of which the lower 32 bits count; the same seed gives the same draws. @default 1 */
+  readonly seed?: number
+  /** Share of requests that meet a fault, 0 to 1. @default 0.3 */
+  readonly rate?: number
+  /** At least one, all as likely; one that is named twice is drawn twice as often. @default all */
+  readonly kinds?: readonly SandboxFaultKind[]
+  /** At least one, all as likely. Of no matter for a request that writes nothing. @default all */
+  readonly moments?: readonly SandboxFaultMoment[]
+  /** Whether lists are hit as well; with `'writes'`, they do not draw either. @default 'all' */
+  readonly on?: 'all' | 'writes'
+  /** Faults at most; then the sandbox is well. @default Infinity */
+  readonly most?: number
+  /** Milliseconds from the fault to a late write. The call is checked then, and may be refused. @default 50 */
+  readonly lateMs?: number
+  /** Milliseconds from 1 that a stalled request stays unanswered; longer than clients wait. @default 60000 */
+  readonly stallMs?: number
+  /** `Retry-After` of 429 and 503, in whole seconds from 0. @default 1 */
+  readonly retryAfterS?: number
+  /** Milliseconds that nothing listens on the port. @default 50 */
+  readonly refuseMs?: number
+}
+
+/** A fault that a request has met. */
+export interface SandboxFault {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  readonly kind: SandboxFaultKind
+  /** As drawn, also where it is of no matter. */
+  readonly moment: SandboxFaultMoment
+  /** Whether the request has written all the same; of a late write, false until it is made. */
+  readonly committed: boolean
 }
 
 /** An id with its name, as replies show related records. */
@@ -123,12 +204,12 @@ export interface StoredExpense extends StoredBase {
   readonly source: ExpenseSource
 }
 
-/** A request that the sandbox has answered. Its headers are not kept, so no credential is. */
+/** A request that the sandbox has received in full. Its headers are not kept, so no credential is. */
 export interface SandboxRequest {
   readonly method: string
   /** Path and query. */
   readonly path: string
-  /** Status of the reply. */
+  /** Status of the reply; 0 when a fault left the request without one. */
   readonly status: number
   /** The body as received: parsed JSON, else the text; absent when there was none or more than 1 MB. */
   readonly body?: unknown
@@ -162,9 +243,16 @@ export interface KeitoSandbox {
   timeEntries(): readonly StoredTimeEntry[]
   /** A copy of the stored expenses, the oldest first. */
   expenses(): readonly StoredExpense[]
-  /** A copy of the answered requests, refused ones included, the oldest first. */
+  /** A copy of the received requests, refused ones included, the oldest first. */
   requests(): readonly SandboxRequest[]
-  /** Forgets all records and requests and what the rate limit has counted; ids are not given out again. */
+  /** A copy of the faults that were met, the oldest first. */
+  faults(): readonly SandboxFault[]
+  /** Ends the faults: no request meets one from now on. A late write under way is still made. */
+  heal(): void
+  /**
+   * Forgets all records, requests and faults and what the rate limit has counted, and late writes are not made. Ids
+   * are not given out again; the draws of faults go on, and count towards `most`, as if nothing had happened.
+   */
   reset(): void
   /** Stops the server and cuts its open connections. May be called again. */
   close(): Promise<void>

@@ -31,6 +31,9 @@ export function expense(key: string): ExpenseRecord {
 export const settings: Required<DeliveryOptions> = {
   concurrency: 4,
   requestsPerMinute: 300,
+  requestsPerDay: 50_000,
+  reconcileAfterMs: 30_000,
+  recheckAfterMs: 300_000,
   timeoutMs: 10_000,
   maxBackoffMs: 60_000,
   flushTimeoutMs: 25_000,

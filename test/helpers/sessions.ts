@@ -20,6 +20,7 @@ export function someRules(changes: Partial<StoreRules> = {}): StoreRules {
     settle: { graceMs: 2000, idleMs: 600_000, maxOpenSpans: 100_000 },
     keepsFailedTime: false,
     detectDuplicates: true,
+    isWritten: false,
     ...changes,
   }
 }

@@ -1,0 +1,156 @@
+/**
+ * From settlements to records in the outbox: billed, gathered or unassigned, and written down where the outbox does.
+ *
+ * @module
+ */
+import { bill } from './billing/bill.ts'
+import type { KeitoRecord } from './billing/record.ts'
+import { CarryBook } from './billing/rounding.ts'
+import type { Memory, Outbox, Unassigned } from './delivery/outbox.ts'
+import { RollupWindow } from './delivery/rollup-window.ts'
+import type { Settings } from './options.ts'
+import type { Settlement } from './session/settlement.ts'
+import type { SessionStore } from './session/store.ts'
+import type { Log } from './telemetry/log.ts'
+import type { Counters } from './telemetry/stats.ts'
+
+/** What a {@link Booker} works with. */
+export interface BookerParts {
+  readonly settings: Settings
+  readonly store: SessionStore
+  readonly outbox: Outbox
+  readonly counters: Counters
+  readonly log: Log
+}
+
+/** Books what sessions come to. No method throws: a timer may be the caller, and that would end the host's process. */
+export class Booker {
+  readonly #parts: BookerParts
+  readonly #carry: CarryBook
+  readonly #rollup: RollupWindow
+
+  constructor(parts: BookerParts) {
+    const { outbox, settings } = parts
+    this.#parts = parts
+    this.#carry = new CarryBook(undefined, (key, remainder) => outbox.log?.carried(key, remainder))
+    this.#rollup = new RollupWindow(outbox, settings.rollup?.windowMs)
+  }
+
+  /** Whether nothing waits for a window to be over. */
+  get isIdle(): boolean {
+    return this.#rollup.isEmpty
+  }
+
+  /** Writes down the spans that the store has taken in, where the outbox does that. */
+  writeSpans(): void {
+    const { store, outbox } = this.#parts
+    const { log } = outbox
+    if (!log) return
+    this.#guard('the spans of an export', () => {
+      for (const [traceId, spans] of store.takeUnwritten()) {
+        log.spans(traceId, spans)
+        log.seal()
+      }
+      outbox.commit?.()
+    })
+  }
+
+  /** Books what is due, and what was gathered for long enough. */
+  book(due: () => readonly Settlement[], windows: 'due' | 'all'): void {
+    const { store, outbox } = this.#parts
+    this.#guard('the sessions that were due', () => {
+      const settlements = due()
+      for (const [i, settlement] of settlements.entries()) {
+        this.#bookOne(settlement)
+        // All records of a session, what they left over, and that it is settled: one thing in the journal.
+        if (settlements[i + 1]?.sessionId !== settlement.sessionId) this.#writeSettled(settlement.sessionId)
+      }
+      for (const traceId of store.takeForgotten()) outbox.log?.forgotten(traceId)
+      outbox.log?.seal()
+      this.#rollup.close(windows, performance.now())
+      outbox.commit?.()
+    })
+  }
+
+  /** Everything that is to be kept beside the records. */
+  memory(): Memory {
+    const { store } = this.#parts
+    // All spans are in the states, so nothing of them is left to write.
+    for (const _ of store.takeUnwritten());
+    return { sessions: [...store.states()], forgotten: [...store.forgotten], carry: this.#carry.remainders }
+  }
+
+  /** Goes on from what a process left that is gone. */
+  restore({ sessions, forgotten, carry }: Memory): void {
+    this.#parts.store.restore(sessions, forgotten, performance.now())
+    this.#carry.restore(carry)
+    this.#rollup.resume(performance.now())
+  }
+
+  /** Lets go of everything, because another process has it. */
+  abandon(): void {
+    this.#parts.store.abandon()
+    this.#carry.clear()
+    this.#rollup.clear()
+  }
+
+  #writeSettled(traceId: string): void {
+    const { store, outbox } = this.#parts
+    const state = outbox.log && store.settledState(traceId)
+    if (state) outbox.log?.settled(traceId, state)
+    outbox.log?.seal()
+  }
+
+  #bookOne(settlement: Settlement): void {
+    const { settings, store } = this.#parts
+    this.#guard(`a run of trace ${settlement.sessionId}`, () => {
+      const { records, unassigned, failure } = bill(settlement, settings, this.#carry)
+      this.#keep(records, store.isRestored(settlement.sessionId))
+      for (const item of unassigned) this.#keepUnassigned(item, failure)
+    })
+  }
+
+  #keep(records: readonly KeitoRecord[], lookUpFirst: boolean): void {
+    const { settings, outbox, counters } = this.#parts
+    counters.recordsMade += records.length
+    const refused = settings.rollup
+      ? this.#rollup.take(records, performance.now())
+      : outbox.add(records, { lookUpFirst })
+    for (const record of refused) this.#countDropped(record.key, OUTBOX_FULL)
+  }
+
+  #keepUnassigned(item: Unassigned, failure: string | undefined): void {
+    const { outbox, log } = this.#parts
+    const { settlement, missing } = item
+    if (!outbox.keepUnassigned(item)) this.#countDropped(`a run of trace ${settlement.sessionId}`, OUTBOX_FULL)
+    const found = failure ?? `no usable ${missing.map((name) => SOURCES[name]).join(', no ')} is known`
+    log.report(
+      'unassigned',
+      failure ?? missing.join(),
+      `A run of trace ${settlement.sessionId} cannot be booked and is kept: ${found}.`,
+    )
+  }
+
+  #guard(what: string, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#countDropped(what, `billing failed with ${error instanceof Error ? error.name : typeof error}`)
+    }
+  }
+
+  #countDropped(what: string, why: string): void {
+    this.#parts.counters.recordsDropped++
+    this.#parts.log.report('dropped', why, `Not kept, and so not billed: ${what}, because ${why}.`)
+  }
+}
+
+const OUTBOX_FULL = 'the outbox is full'
+
+/** Where each id may come from. */
+const SOURCES: Readonly<Record<Unassigned['missing'][number], string>> = {
+  projectId: 'project (option projectId, KEITO_PROJECT_ID, span attribute keito.project_id)',
+  taskId: 'task (option taskId, KEITO_TASK_ID, span attribute keito.task_id)',
+  expenseCategoryId:
+    'expense category (option expenseCategoryId, KEITO_EXPENSE_CATEGORY_ID, span attribute keito.expense_category_id)',
+}

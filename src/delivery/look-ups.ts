@@ -1,0 +1,171 @@
+/**
+ * The requests of reconciliation: lists that tell what Keito has, and deletes of what it has twice.
+ *
+ * @module
+ */
+import type { KeitoRecord } from '../billing/record.ts'
+import type { CallOptions, OutcomeClient } from '../keito/client.ts'
+import type { StoredRecord } from '../keito/types.ts'
+import type { DeliveryOptions } from '../options.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Counters } from '../telemetry/stats.ts'
+import { attempt } from './attempt.ts'
+import type { Budget } from './budget.ts'
+import type { Callbacks } from './callbacks.ts'
+import type { DoubtGroup } from './doubts.ts'
+import { duplicateReport, unknownReport } from './failure-report.ts'
+import type { Outcome } from './outcome.ts'
+import type { Finding, Reconciler } from './reconciler.ts'
+import { list, type Receipt, receiptFrom, remove, rowsFrom } from './requests.ts'
+
+/** What {@link LookUps} work with. */
+export interface LookUpParts {
+  readonly client: OutcomeClient
+  readonly reconciler: Reconciler
+  readonly budget: Budget
+  readonly settings: Readonly<Required<DeliveryOptions>>
+  readonly counters: Counters
+  readonly callbacks: Callbacks
+  readonly metrics: Metrics | undefined
+  /** Milliseconds clock. */
+  readonly now: () => number
+  /** Whether a request for the key is still under way in the client, in spite of its deadline. */
+  readonly isUnanswered: (key: string) => boolean
+  /** Keito has the record. */
+  readonly onFound: (record: KeitoRecord, receipt: Receipt) => void
+  /** Keito does not have the record. */
+  readonly onAbsent: (record: KeitoRecord) => void
+  /** A look-up has ended, and other requests may start. */
+  readonly onEnd: () => void
+}
+
+/** Makes the look-ups that are due. Never rejects. */
+export class LookUps {
+  readonly #parts: LookUpParts
+  readonly #underWay = new Set<AbortController>()
+  readonly #turns = new Set<() => void>()
+  #isClosed = false
+
+  constructor(parts: LookUpParts) {
+    this.#parts = parts
+  }
+
+  /** Requests under way, or waiting for their turn between two pages. */
+  get underWay(): number {
+    return this.#underWay.size
+  }
+
+  /** Starts the list that is due. Returns false when none is. */
+  startDue(): boolean {
+    const { reconciler, budget, now } = this.#parts
+    const group = reconciler.begin(now())
+    if (!group) return false
+    budget.start(now())
+    void this.#lookUp(group)
+    return true
+  }
+
+  /** Aborts what is under way. What it was to tell is not known then. */
+  close(): void {
+    this.#isClosed = true
+    for (const controller of this.#underWay) controller.abort()
+    for (const end of this.#turns) end()
+  }
+
+  async #lookUp(group: DoubtGroup): Promise<void> {
+    const { client, reconciler, budget, callbacks, isUnanswered, onEnd } = this.#parts
+    const startedAt = this.#parts.now()
+    const outcome = await this.#request((options) => list(client, group, options), rowsFrom)
+    if (this.#isClosed) return
+    const now = this.#parts.now()
+    if (outcome.type === 'accepted') budget.resume(now)
+    else if (outcome.type === 'retryable' || outcome.type === 'unauthorized') budget.pause(outcome, now)
+    for (const finding of reconciler.conclude(group, startedAt, now, outcome, isUnanswered)) {
+      callbacks.guard('outbox', () => this.#act(finding))
+    }
+    onEnd()
+  }
+
+  #act({ verdict, record, stored }: Finding): void {
+    const { callbacks, counters, onFound, onAbsent } = this.#parts
+    const [first, ...extra] = stored
+    if (verdict === 'unknown') callbacks.report(unknownReport(record))
+    if (verdict === 'absent') onAbsent(record)
+    if (verdict === 'found') {
+      counters.recordsReconciled++
+      onFound(record, receiptFrom(first))
+    }
+    if (first && extra.length > 0) void this.#undo(record, first, extra)
+  }
+
+  /** Keito has a record more than once. Of a time entry the later ones are deleted; nobody can delete an expense. */
+  async #undo(record: KeitoRecord, first: StoredRecord, extra: readonly StoredRecord[]): Promise<void> {
+    const { client, counters, callbacks, onEnd } = this.#parts
+    counters.recordsDuplicated += extra.length
+    const left: string[] = []
+    for (const row of extra) {
+      const mayDelete = record.kind === 'time_entry' && client.timeEntries.delete && isSameBooking(first, row)
+      if (!mayDelete || !(await this.#isDeleted(row.id))) left.push(row.id)
+    }
+    callbacks.report(duplicateReport(record, first.id, extra.length, left))
+    onEnd()
+  }
+
+  async #isDeleted(id: string): Promise<boolean> {
+    const { client } = this.#parts
+    await this.#turn()
+    if (this.#isClosed) return false
+    const outcome = await this.#request(
+      (options) => remove(client, id, options),
+      () => true,
+    )
+    return outcome.type === 'accepted'
+  }
+
+  async #request<T>(
+    call: (options: CallOptions) => unknown,
+    read: (value: unknown) => T | undefined,
+  ): Promise<Outcome<T>> {
+    const { settings, metrics } = this.#parts
+    const controller = new AbortController()
+    this.#underWay.add(controller)
+    const { timeoutMs } = settings
+    const { outcome } = await attempt(call, { timeoutMs, controller, read, metrics, nextPage: () => this.#turn() })
+    this.#underWay.delete(controller)
+    return outcome
+  }
+
+  /** Waits until one more request may start, and counts it. */
+  async #turn(): Promise<void> {
+    const { budget, now } = this.#parts
+    for (let waitMs = budget.waitMs(now()); waitMs > 0 && !this.#isClosed; waitMs = budget.waitMs(now())) {
+      await this.#sleep(waitMs)
+    }
+    budget.start(now())
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#turns.delete(end)
+        resolve()
+      }
+      const timer = setTimeout(end, Math.min(Math.ceil(ms), MAX_SLEEP_MS))
+      timer.unref?.()
+      this.#turns.add(end)
+    })
+  }
+}
+
+/** Longest sleep before the budget is asked again, in milliseconds. */
+const MAX_SLEEP_MS = 60_000
+
+/** Whether two stored records came of the same request body: their metadata, which names the run and its figures. */
+function isSameBooking(a: StoredRecord, b: StoredRecord): boolean {
+  return sortedJson(a.metadata) === sortedJson(b.metadata)
+}
+
+function sortedJson(metadata: StoredRecord['metadata']): string {
+  return JSON.stringify(Object.entries(metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

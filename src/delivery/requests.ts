@@ -1,0 +1,69 @@
+/**
+ * The three requests that delivery makes of a client, for records of either kind.
+ *
+ * @module
+ */
+import type { KeitoRecord } from '../billing/record.ts'
+import type { CallOptions, OutcomeClient } from '../keito/client.ts'
+import type { ListQuery, StoredRecord } from '../keito/types.ts'
+import type { DoubtGroup } from './doubts.ts'
+import { isFields } from './fields.ts'
+
+/** What the sender needs to know of a stored record. */
+export interface Receipt {
+  /** Keito's id, absent when the client gave none. */
+  readonly id?: string
+}
+
+/** Asks the client to store a record. */
+export function create(client: OutcomeClient, record: KeitoRecord, options: CallOptions): unknown {
+  return record.kind === 'time_entry'
+    ? client.timeEntries.create(record.body, options)
+    : client.expenses.create(record.body, options)
+}
+
+/** Whether the client can list records of this kind, so that doubts can be resolved. */
+export function canList(client: OutcomeClient, kind: KeitoRecord['kind']): boolean {
+  const { list } = kind === 'time_entry' ? client.timeEntries : client.expenses
+  return typeof list === 'function'
+}
+
+/** Asks the client for all records of agents of a group's day and project. */
+export function list(client: OutcomeClient, group: DoubtGroup, options: CallOptions): unknown {
+  const query: ListQuery = { from: group.day, to: group.day, project_id: group.projectId, source: 'agent' }
+  return group.kind === 'time_entry'
+    ? client.timeEntries.list?.(query, options)
+    : client.expenses.list?.(query, options)
+}
+
+/** Whether the client can delete time entries. Nobody can delete expenses. */
+export function canDelete(client: OutcomeClient): boolean {
+  return typeof client.timeEntries.delete === 'function'
+}
+
+/** Asks the client to delete a time entry. */
+export function remove(client: OutcomeClient, id: string, options: CallOptions): unknown {
+  return client.timeEntries.delete?.(id, options)
+}
+
+/** What a client accepted a record with. */
+export function receiptFrom(value: unknown): Receipt {
+  const id = isFields(value) ? value.id : undefined
+  return typeof id === 'string' && id !== '' ? { id } : {}
+}
+
+/** The rows of a list, as far as they can be read. */
+export function rowsFrom(value: unknown): readonly StoredRecord[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  return value.flatMap((row: unknown) => {
+    if (!isFields(row) || typeof row.id !== 'string') return []
+    const { id, created_at, metadata } = row
+    return [
+      {
+        id,
+        ...(typeof created_at === 'string' ? { created_at } : {}),
+        ...(isFields(metadata) ? { metadata } : {}),
+      },
+    ]
+  })
+}
