@@ -21,7 +21,7 @@ function countingOutbox() {
     delivered: () => undefined,
     hold: () => undefined,
     bury: () => undefined,
-    counts: () => ({ pending: 0, held: 0, dead: 0, unassigned: 0 }),
+    counts: () => ({ pending: 0, gathered: 0, held: 0, dead: 0, unassigned: 0 }),
     held: () => [],
     dead: () => [],
     unassigned: () => [],

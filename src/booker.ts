@@ -135,7 +135,7 @@ export class Booker {
     try {
       act()
     } catch (error) {
-      this.#countDropped(what, `billing failed with ${error instanceof Error ? error.name : typeof error}`)
+      this.#countDropped(what, `handling it failed with ${error instanceof Error ? error.name : typeof error}`)
     }
   }
 

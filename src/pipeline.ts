@@ -15,7 +15,7 @@ import { callable, meterProviderOf, processEnv, resolveOptions, unknownOptions }
 import { SessionStore, type SettleScope } from './session/store.ts'
 import { createFindingsReport } from './telemetry/findings-report.ts'
 import { createLog, type Log } from './telemetry/log.ts'
-import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { createMetrics } from './telemetry/metrics.ts'
 import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
 
 /** From spans to delivered records. No method throws, except the constructor. */
@@ -26,7 +26,6 @@ export class Pipeline {
   readonly #store: SessionStore
   readonly #outbox: Outbox
   readonly #booker: Booker
-  readonly #metrics: Metrics
   readonly #sender: Sender
   #timer: ReturnType<typeof setTimeout> | undefined
   #isClosed = false
@@ -49,8 +48,8 @@ export class Pipeline {
     this.#outbox = outbox
     this.#store = new SessionStore(rules, counters, createFindingsReport(log))
     this.#booker = new Booker({ settings, store: this.#store, outbox, counters, log })
-    this.#metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
-    this.#sender = new Sender({ ...connection, counters, log, metrics: this.#metrics })
+    const metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
+    this.#sender = new Sender({ ...connection, counters, log, metrics })
     outbox.open?.({
       destination,
       report: (code, cause, message) => log.report(code, cause, message),
@@ -99,7 +98,6 @@ export class Pipeline {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#sender.close()
-    this.#metrics.close()
     this.#sayWhatIsLeft()
     this.#outbox.close?.()
   }

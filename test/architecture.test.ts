@@ -13,7 +13,15 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
 /** A folder imports values only from folders before it. */
 const STAGES = ['otel', 'genai', 'session', 'billing', 'delivery', 'keito']
 /** The files that wire the stages together. */
-const COMPOSERS = new Set(['index.ts', 'exporter.ts', 'pipeline.ts', 'booker.ts', 'connect.ts', 'resolve-options.ts', 'options.ts'])
+const COMPOSERS = new Set([
+  'index.ts',
+  'exporter.ts',
+  'pipeline.ts',
+  'booker.ts',
+  'connect.ts',
+  'resolve-options.ts',
+  'options.ts',
+])
 
 interface Import {
   readonly from: string

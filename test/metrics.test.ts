@@ -2,7 +2,7 @@
 import type { MeterProvider as MeterProviderLike } from '@opentelemetry/api'
 import { DataPointType, MeterProvider, type MetricData, MetricReader } from '@opentelemetry/sdk-metrics'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createMetrics, type Metrics } from '../src/telemetry/metrics.ts'
+import { createMetrics } from '../src/telemetry/metrics.ts'
 import type { KeitoStats } from '../src/telemetry/stats.ts'
 
 class Reader extends MetricReader {
@@ -35,13 +35,13 @@ const STATS: KeitoStats = {
   oldestPendingMs: 19_500,
 }
 
+/** Spans that were taken in: late ones are among those that were read or ignored. */
+const exportedOf = ({ spansRead, spansIgnored, spansLate }: KeitoStats) => spansRead + spansIgnored - spansLate
+
 const reader = () => new Reader()
-let open: { readonly metrics: Metrics[]; readonly provider: MeterProvider }[] = []
+let open: MeterProvider[] = []
 afterEach(async () => {
-  for (const { metrics, provider } of open) {
-    for (const each of metrics) each.close()
-    await provider.shutdown()
-  }
+  for (const provider of open) await provider.shutdown()
   open = []
 })
 
@@ -50,7 +50,7 @@ function start(...counters: readonly (() => KeitoStats)[]) {
   const into = reader()
   const provider = new MeterProvider({ readers: [into] })
   const metrics = counters.map((stats) => createMetrics(provider, stats))
-  open.push({ metrics, provider })
+  open.push(provider)
   const collect = async () => {
     const { resourceMetrics, errors } = await into.collect()
     expect(errors).toEqual([])
@@ -93,9 +93,8 @@ describe('the counters of an exporter', () => {
       ...pointsOf(metric).map(([, value]) => (typeof value === 'number' ? value : value && 'a distribution')),
     ])
     expect(table).toEqual([
-      ['request.duration', 'histogram', 's', 'a distribution'],
       ['spans', 'counter', '{span}', 1, 10, 100],
-      ['spans.late', 'counter', '{span}', 2],
+      ['otel.sdk.exporter.span.exported', 'counter', '{span}', 9, 100, 2],
       ['values.refused', 'counter', '{value}', 3],
       ['repeats.suppressed', 'counter', '{repeat}', 4],
       ['sessions.open', 'up-down counter', '{session}', 15],
@@ -110,13 +109,14 @@ describe('the counters of an exporter', () => {
       ['records.dead', 'counter', '{record}', 13],
       ['records.dropped', 'counter', '{record}', 14],
       ['requests.retried', 'counter', '{request}', 12],
+      ['otel.sdk.exporter.operation.duration', 'histogram', 's', 'a distribution'],
     ])
   })
 
   it('are all there: none of stats() is left out but the sum of the spans', async () => {
     const values = (await startOne().collect()).flatMap((metric) => pointsOf(metric).map(([, value]) => value))
     const { spansSeen, oldestPendingMs, ...rest } = STATS
-    expect(new Set(values)).toEqual(new Set([...Object.values(rest), oldestPendingMs / 1000]))
+    expect(new Set(values)).toEqual(new Set([...Object.values(rest), oldestPendingMs / 1000, exportedOf(STATS)]))
   })
 
   it('tell apart what was made of the spans, and where records wait', async () => {
@@ -125,6 +125,11 @@ describe('the counters of an exporter', () => {
       [{ 'keito.span.reading': 'read' }, 1],
       [{ 'keito.span.reading': 'ignored' }, 10],
       [{ 'keito.span.reading': 'unreadable' }, 100],
+    ])
+    expect(pointsOf(named(metrics, 'otel.sdk.exporter.span.exported'))).toEqual([
+      [{}, exportedOf(STATS)],
+      [{ 'error.type': 'unreadable' }, 100],
+      [{ 'error.type': 'late' }, 2],
     ])
     expect(pointsOf(named(metrics, 'keito.exporter.records'))).toEqual([
       [{ 'keito.record.state': 'pending' }, 16],
@@ -144,15 +149,6 @@ describe('the counters of an exporter', () => {
     expect(stats).not.toHaveBeenCalled()
     expect([await pending(), await pending()]).toEqual([1, 2])
     expect(stats).toHaveBeenCalledTimes(2)
-  })
-
-  it('are no longer read after close', async () => {
-    const stats = vi.fn(() => STATS)
-    const { metrics, collect } = startOne(stats)
-    metrics.close()
-    metrics.close()
-    expect(await collect()).toEqual([])
-    expect(stats).not.toHaveBeenCalled()
   })
 
   it('say whose they are, so that two exporters of a process do not mix', async () => {
@@ -182,7 +178,7 @@ describe('the duration of requests', () => {
     metrics.requestEnded(1500)
     metrics.requestEnded(250)
     metrics.requestEnded(10_000, 'timeout')
-    const points = pointsOf(named(await collect(), 'keito.exporter.request.duration'))
+    const points = pointsOf(named(await collect(), 'otel.sdk.exporter.operation.duration'))
     expect(points).toMatchObject([
       [{}, { count: 2, sum: 1.75 }],
       [{ 'error.type': 'timeout' }, { count: 1, sum: 10 }],
@@ -193,7 +189,7 @@ describe('the duration of requests', () => {
   it('can be told apart where requests usually lie, between 5 ms and 10 s', async () => {
     const { metrics, collect } = startOne()
     for (const ms of [4, 8, 80, 800, 8000, 80_000]) metrics.requestEnded(ms)
-    const [point] = pointsOf(named(await collect(), 'keito.exporter.request.duration'))
+    const [point] = pointsOf(named(await collect(), 'otel.sdk.exporter.operation.duration'))
     const value = point?.[1]
     const counts = typeof value === 'object' && 'buckets' in value ? value.buckets.counts : []
     expect(Math.max(...counts)).toBe(1)
@@ -206,7 +202,6 @@ describe('without a meter provider', () => {
     const [stats, report] = [vi.fn(() => STATS), vi.fn()]
     const metrics = createMetrics(undefined, stats, { report })
     metrics.requestEnded(1, 'timeout')
-    metrics.close()
     expect(stats).not.toHaveBeenCalled()
     expect(report).not.toHaveBeenCalled()
   })
@@ -220,7 +215,6 @@ describe('a meter provider that throws', () => {
     'createObservableUpDownCounter',
     'createObservableGauge',
     'addBatchObservableCallback',
-    'removeBatchObservableCallback',
     'record',
     'observe',
   ]
@@ -255,7 +249,6 @@ describe('a meter provider that throws', () => {
     const metrics = createMetrics(provider, () => STATS, log)
     metrics.requestEnded(5)
     collect()
-    metrics.close()
     expect(reports).toHaveLength(1)
     expect(reports[0]).toMatch(/^callback meterProvider .*MeterProvider.*RangeError/)
     expect(reports[0]).not.toContain('secret')
@@ -269,7 +262,6 @@ describe('a meter provider that throws', () => {
     const report = vi.fn()
     const metrics = createMetrics(rubbish as unknown as MeterProviderLike, () => STATS, { report })
     metrics.requestEnded(5)
-    metrics.close()
     expect(report).toHaveBeenCalledTimes(1)
   })
 })

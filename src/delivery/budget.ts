@@ -1,5 +1,5 @@
 /**
- * The budget of one client: when its next request may start, be it a write, a list or a delete.
+ * The budget of one client: when its next request may start, be it a write, a list or a delete, of any exporter.
  *
  * @module
  */
@@ -14,7 +14,8 @@ const DAY_MS = 86_400_000
 /** Counts all requests of a client against Keito's limits and holds them back while Keito asks to wait. */
 export class Budget {
   readonly #gate = new Gate()
-  readonly #limits: readonly RateLimit[]
+  readonly #perMinute: RateLimit
+  readonly #perDay: RateLimit
   readonly #settings: Readonly<Required<DeliveryOptions>>
   readonly #random: () => number
 
@@ -22,10 +23,8 @@ export class Budget {
   constructor(settings: Readonly<Required<DeliveryOptions>>, random: () => number) {
     this.#settings = settings
     this.#random = random
-    this.#limits = [
-      new RateLimit(settings.requestsPerMinute, MINUTE_MS),
-      new RateLimit(settings.requestsPerDay, DAY_MS),
-    ]
+    this.#perMinute = new RateLimit(settings.requestsPerMinute, MINUTE_MS)
+    this.#perDay = new RateLimit(settings.requestsPerDay, DAY_MS)
   }
 
   /** How many requests may be under way at once. */
@@ -35,12 +34,18 @@ export class Budget {
 
   /** Milliseconds until a request may start; 0 when one may start now. */
   waitMs(now: number): number {
-    return this.#limits.reduce((wait, limit) => Math.max(wait, limit.waitMs(now)), this.#gate.waitMs(now))
+    return Math.max(this.#gate.waitMs(now), this.#perMinute.waitMs(now), this.#perDay.waitMs(now))
+  }
+
+  /** Whether as many requests were made within 24 hours as may be. */
+  isSpent(now: number): boolean {
+    return this.#perDay.waitMs(now) > 0
   }
 
   /** Counts a request that starts now. */
   start(now: number): void {
-    for (const limit of this.#limits) limit.start(now)
+    this.#perMinute.start(now)
+    this.#perDay.start(now)
   }
 
   /** Holds all requests back after a failure that is likely to meet the next one too. Returns whether it is news. */
@@ -54,4 +59,19 @@ export class Budget {
   resume(now: number): void {
     this.#gate.open(now)
   }
+}
+
+const budgets = new WeakMap<object, Budget>()
+
+/**
+ * The budget of a client. Exporters that send through the same client share it; the settings of the first count.
+ *
+ * @param client The client as the user gave it.
+ */
+export function budgetOf(client: object, settings: Readonly<Required<DeliveryOptions>>, random: () => number): Budget {
+  const known = budgets.get(client)
+  if (known) return known
+  const budget = new Budget(settings, random)
+  budgets.set(client, budget)
+  return budget
 }

@@ -63,6 +63,22 @@ export function failureReport(record: KeitoRecord, failure: Failure, canLookUp: 
   }
 }
 
+/**
+ * The report that the requests of a day are used up.
+ *
+ * @param limit Requests within 24 hours.
+ * @param waiting Records that wait.
+ */
+export function spentReport(limit: number, waiting: number): FailureReport {
+  return {
+    code: 'unavailable',
+    cause: 'requestsPerDay',
+    message:
+      `All requests of 24 hours (delivery.requestsPerDay: ${limit}) are used up, and ${waiting} records wait. They are ` +
+      'sent as soon as requests are free again. If this is so every day, book several runs in one record: option rollup.',
+  }
+}
+
 /** The report of a record that Keito does not let us look for. */
 export function unknownReport(record: KeitoRecord): FailureReport {
   return {

@@ -49,6 +49,8 @@ export class JournalKeeper {
   /** Adopted journals that could not be removed yet, and ids of journals of this outbox that were given up. */
   #unreleased: readonly Claimed[] = []
   readonly #givenUp = new Set<string>()
+  /** Whether something happened while there was no journal to write it to. */
+  #isBehind = false
   #timer: ReturnType<typeof setInterval> | undefined
 
   constructor(parts: KeeperParts) {
@@ -126,14 +128,19 @@ export class JournalKeeper {
       const journal = openJournal(directory, destination, node)
       this.#journal = journal
       opened(journal)
-      const isBack = this.#givenUp.size > 0
       this.#adopt(journal)
-      if (this.#journal && isBack) this.#compact(journal, [])
-      if (this.#journal && isBack)
-        this.#parts.report('outbox', 'back', `The outbox directory ${directory} can be written to again.`)
+      if (this.#isBehind) this.#catchUp(journal)
     } catch (error) {
       this.#giveUp(error)
     }
+  }
+
+  /** Writes what happened while the disk had failed. */
+  #catchUp(journal: Journal): void {
+    const { directory, report } = this.#parts
+    this.#compact(journal, [])
+    this.#isBehind = false
+    report('outbox', 'back', `The outbox directory ${directory} can be written to again, and holds everything again.`)
   }
 
   #adopt(journal: Journal): void {
@@ -242,6 +249,7 @@ export class JournalKeeper {
     const { directory, report } = this.#parts
     const journal = this.#journal
     this.#journal = undefined
+    this.#isBehind = true
     this.#ops = []
     if (journal) {
       this.#givenUp.add(journal.name.id)

@@ -9,10 +9,10 @@ import type { DeliveryOptions } from '../options.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { attempt } from './attempt.ts'
-import { Budget } from './budget.ts'
+import { type Budget, budgetOf } from './budget.ts'
 import { Callbacks, type Listeners } from './callbacks.ts'
 import { Drains, MAX_TIMER_MS } from './drains.ts'
-import { failureReport } from './failure-report.ts'
+import { failureReport, spentReport } from './failure-report.ts'
 import { LookUps } from './look-ups.ts'
 import type { Outbox } from './outbox.ts'
 import { ambiguous, type Failure, type Outcome } from './outcome.ts'
@@ -22,6 +22,8 @@ import { canList, create, type Receipt, receiptFrom } from './requests.ts'
 /** What a {@link Sender} works with. */
 export interface SenderParts extends Listeners {
   readonly client: OutcomeClient
+  /** What stands for the client's limits: senders with the same one share a budget. @default client */
+  readonly account?: object | undefined
   readonly outbox: Outbox
   readonly settings: Readonly<Required<DeliveryOptions>>
   readonly counters: Counters
@@ -63,7 +65,7 @@ export class Sender {
     this.#parts = parts
     this.#now = now
     this.#callbacks = new Callbacks(parts)
-    this.#budget = new Budget(settings, random)
+    this.#budget = budgetOf(parts.account ?? client, settings, random)
     this.#reconciler = new Reconciler({ settings, random })
     this.#lookUps = new LookUps({
       client,
@@ -244,6 +246,9 @@ export class Sender {
     if (this.#underWay >= this.#budget.slots) return
     const hasWaiting = this.#parts.outbox.counts().pending > this.#inFlight.size
     const now = this.#now()
+    if (hasWaiting && this.#budget.isSpent(now)) {
+      this.#callbacks.report(spentReport(this.#parts.settings.requestsPerDay, this.#parts.outbox.counts().pending))
+    }
     const at = Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt())
     if (at >= this.#timerAt || at === Number.POSITIVE_INFINITY) return
     clearTimeout(this.#timer)

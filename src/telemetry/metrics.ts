@@ -1,8 +1,9 @@
 /**
  * What the exporter counts and how long Keito takes to answer, as OpenTelemetry metrics.
  *
- * The names are our own. Those of the semantic conventions (`otel.sdk.exporter.*`) speak of spans that are sent in
- * batches, one observation for all attempts. Here a span is never sent: many become one record, and each request tells.
+ * Where the semantic conventions for SDKs have a name that fits (`otel.sdk.exporter.span.exported`,
+ * `otel.sdk.exporter.operation.duration`), it is used: a span is exported when its facts are taken in, and an operation
+ * is a request to Keito. What they have no word for, sessions and records, is under `keito.exporter.*`.
  *
  * @module
  */
@@ -21,13 +22,11 @@ export interface Metrics {
    * @param errorType Why it failed, as one of a few words or a status, never a message; absent when it succeeded.
    */
   requestEnded(durationMs: number, errorType?: string): void
-  /** Stops observing: what is collected afterwards says nothing more of this exporter's counters. */
-  close(): void
 }
 
 /** A metric that is read from the counters when somebody collects. */
 interface Observed {
-  readonly name: `keito.exporter.${string}`
+  readonly name: `keito.exporter.${string}` | `otel.sdk.exporter.${string}`
   readonly kind: keyof typeof CREATE
   readonly unit: string
   readonly description: string
@@ -61,11 +60,15 @@ const OBSERVED: readonly Observed[] = [
     ],
   },
   {
-    name: 'keito.exporter.spans.late',
+    name: 'otel.sdk.exporter.span.exported',
     kind: 'counter',
     unit: '{span}',
-    description: 'Those of the spans that came after their session had been closed; they are not billed.',
-    series: [[(stats) => stats.spansLate]],
+    description: 'Spans whose facts were taken in, or why they could not be.',
+    series: [
+      [(stats) => stats.spansRead + stats.spansIgnored - stats.spansLate],
+      [(stats) => stats.spansUnreadable, { 'error.type': 'unreadable' }],
+      [(stats) => stats.spansLate, { 'error.type': 'late' }],
+    ],
   },
   {
     name: 'keito.exporter.values.refused',
@@ -171,7 +174,7 @@ const OBSERVED: readonly Observed[] = [
   },
 ]
 
-const NO_METRICS: Metrics = { requestEnded: () => undefined, close: () => undefined }
+const NO_METRICS: Metrics = { requestEnded: () => undefined }
 
 let exporters = 0
 
@@ -198,19 +201,17 @@ export function createMetrics(
     }
   }
   const component = { 'otel.component.type': COMPONENT_TYPE, 'otel.component.name': `${COMPONENT_TYPE}/${exporters++}` }
-  const metrics = guard(() => {
+  const meterRequest = guard(() => {
     const meter = meterProvider.getMeter('opentelemetry-exporter-keito', VERSION)
-    return { meterRequest: meterRequests(meter, component), stop: observe(meter, component, stats, guard) }
+    observe(meter, component, stats, guard)
+    return meterRequests(meter, component)
   })
-  if (!metrics) return NO_METRICS
-  return {
-    requestEnded: (durationMs, errorType) => guard(() => metrics.meterRequest(durationMs, errorType)),
-    close: () => guard(metrics.stop),
-  }
+  if (!meterRequest) return NO_METRICS
+  return { requestEnded: (durationMs, errorType) => guard(() => meterRequest(durationMs, errorType)) }
 }
 
 function meterRequests(meter: Meter, component: Attributes): Metrics['requestEnded'] {
-  const durations = meter.createHistogram('keito.exporter.request.duration', {
+  const durations = meter.createHistogram('otel.sdk.exporter.operation.duration', {
     unit: 's',
     description: 'How long a request to Keito took, whatever came of it; each attempt is one.',
     advice: { explicitBucketBoundaries: DURATION_BOUNDARIES },
@@ -222,13 +223,13 @@ function meterRequests(meter: Meter, component: Attributes): Metrics['requestEnd
     })
 }
 
-/** Publishes the table above; the answer stops it. */
+/** Publishes the table above, also after the shutdown: the last collection usually comes later. */
 function observe(
   meter: Meter,
   component: Attributes,
   stats: () => KeitoStats,
   guard: (work: () => void) => void,
-): () => void {
+): void {
   const observed = OBSERVED.map(({ name, kind, unit, description, series }) => {
     const instrument = CREATE[kind](meter, name, { unit, description })
     return { instrument, series: series.map(([read, own]) => ({ read, attributes: { ...component, ...own } })) }
@@ -242,7 +243,6 @@ function observe(
       }
     })
   meter.addBatchObservableCallback(callback, instruments)
-  return () => meter.removeBatchObservableCallback(callback, instruments)
 }
 
 function messageFor(error: unknown): string {

@@ -8,15 +8,13 @@ import { frameOf, type Scan, scan } from '../../../src/delivery/journal/frame.ts
 import { type NodeModules, requiredNodeModules } from '../../../src/delivery/journal/node.ts'
 
 const directories: string[] = []
+afterAll(() => {
+  for (const made of directories.splice(0)) rmSync(made, { recursive: true, force: true })
+})
 
 /** A new, empty directory that is gone after the test file. */
 export function aDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'journal-'))
-  if (directories.length === 0) {
-    afterAll(() => {
-      for (const made of directories.splice(0)) rmSync(made, { recursive: true, force: true })
-    })
-  }
   directories.push(directory)
   return directory
 }
