@@ -7,31 +7,51 @@ import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { generateText } from 'ai'
-import { type ExpenseCreate, KeitoSpanExporter, type TimeEntryCreate } from 'opentelemetry-exporter-keito'
+import {
+  type ExpenseCreate,
+  KeitoSpanExporter,
+  type ListQuery,
+  type TimeEntryCreate,
+} from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 import { printLedger, readLedger } from './support/ledger.ts'
 import { mockModel } from './support/mock-model.ts'
 
-/** The part of the documented class that the exporter needs. A failed call throws an error with the HTTP `status`. */
+/**
+ * The part of the documented class that the exporter uses. A failed call throws an error with the HTTP `status`. Without
+ * `list`, a record whose request was not answered would be held, because nobody could tell whether Keito has it.
+ */
 class Keito {
-  readonly timeEntries = { create: (body: TimeEntryCreate) => this.#post('time_entries', body) }
-  readonly expenses = { create: (body: ExpenseCreate) => this.#post('expenses', body) }
+  readonly timeEntries = {
+    create: (body: TimeEntryCreate) => this.#call('POST', 'time_entries', body),
+    list: (query: ListQuery) => this.#call('GET', `time_entries?${searchOf(query)}`),
+    delete: (id: string) => this.#call('DELETE', `time_entries/${id}`),
+  }
+  readonly expenses = {
+    create: (body: ExpenseCreate) => this.#call('POST', 'expenses', body),
+    list: (query: ListQuery) => this.#call('GET', `expenses?${searchOf(query)}`),
+  }
   readonly #options: { readonly apiKey: string; readonly accountId: string; readonly baseUrl: string }
 
   constructor(options: { apiKey: string; accountId: string; baseUrl: string }) {
     this.#options = options
   }
 
-  async #post(resource: string, body: object): Promise<unknown> {
+  async #call(method: string, path: string, body?: object): Promise<unknown> {
     const { apiKey, accountId, baseUrl } = this.#options
-    const response = await fetch(`${baseUrl}/api/v2/${resource}`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${apiKey}`, 'Keito-Account-Id': accountId, 'Content-Type': 'application/json' },
-      body: JSON.stringify(body),
+    const headers = { Authorization: `Bearer ${apiKey}`, 'Keito-Account-Id': accountId }
+    const response = await fetch(`${baseUrl}/api/v2/${path}`, {
+      method,
+      headers: body ? { ...headers, 'Content-Type': 'application/json' } : headers,
+      ...(body ? { body: JSON.stringify(body) } : {}),
     })
-    if (response.ok) return response.json()
-    throw Object.assign(new Error(`Keito answered ${response.status}`), { status: response.status })
+    if (!response.ok) throw Object.assign(new Error(`Keito answered ${response.status}`), { status: response.status })
+    return response.status === 204 ? undefined : response.json()
   }
+}
+
+function searchOf(query: ListQuery): URLSearchParams {
+  return new URLSearchParams(Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]))
 }
 
 const sandbox = await startKeitoSandbox()

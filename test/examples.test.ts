@@ -50,6 +50,13 @@ const SAYS: Readonly<Record<string, readonly RegExp[]>> = {
   'keito-sdk-client.ts': [/review-bot: 1 model call/, /25,000 +15,000 +40 +0\.120 +yes/],
   'node-sdk.ts': [/ticket-bot: 1 model call/, /3,120 +441/],
   'short-lived-cli.ts': [/delivered before the end: 2 of 2 records, 0 left/, /4,310 +287/],
+  'survives-a-kill.ts': [
+    /the first process ended by SIGKILL; Keito has 0 time entries/,
+    /3 of 3 records delivered/,
+    /release-bot: 1 model call/,
+    /12,000 +3,000 +15 +0\.045 +yes/,
+    /8,000 +500 +9 +0\.027 +no/,
+  ],
   'attribution.ts': [
     /Harbour Hotels +booking-assistant.*yes/,
     /Harbour Hotels +quality-checker.*no/,

@@ -138,7 +138,8 @@ export class FileOutbox extends RecordOutbox {
   }
 
   override add(records: readonly KeitoRecord[], { lookUpFirst = false }: AddOptions = {}): readonly KeitoRecord[] {
-    return this.keep(records, (record) => {
+    let isInDoubt = false
+    const refused = this.keep(records, (record) => {
       const wasSent = this.#sentBefore.delete(record.key)
       if (!wasSent && !lookUpFirst) {
         this.states.add(record)
@@ -146,8 +147,11 @@ export class FileOutbox extends RecordOutbox {
       }
       const reason = wasSent ? SENT_BEFORE : LEFT_BEHIND
       this.states.addHeld(record, reason, wasSent)
+      isInDoubt = true
       return ['held', record, reason, wasSent]
     })
+    if (isInDoubt) this.host?.wake()
+    return refused
   }
 
   override bury(key: string, reason: string): void {
