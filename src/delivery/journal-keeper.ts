@@ -14,7 +14,7 @@ import { Replay } from './replay.ts'
 /** How often the journal is touched, dead journals are looked for, and a failed disk is tried again. */
 const TICK_MS = 30_000
 /** A journal is compacted when it is as long, and twice as long as after the last time. */
-const COMPACT_BYTES = 4 * 1024 * 1024
+const COMPACT_BYTES = 16 * 1024 * 1024
 
 /** What a {@link JournalKeeper} works with. */
 export interface KeeperParts {

@@ -4,7 +4,9 @@
  * @module
  */
 import type { KeitoRecord } from '../billing/record.ts'
+import type { Attribution } from '../genai/hints.ts'
 import type { SettledState, SpanState } from '../session/state.ts'
+import { type FactJson, factOfJson, jsonOfFact } from './fact-json.ts'
 import { isFields } from './fields.ts'
 import type { Unassigned } from './outbox.ts'
 
@@ -64,12 +66,9 @@ export function opsIn(payload: string): readonly Op[] | undefined {
   }
 }
 
-/** Facts name their span and trace, which are known here already. */
 function slimSpan({ spanId, parentId, fact, hints }: SpanState): readonly unknown[] {
   if (!fact) return hints ? [spanId, parentId, null, hints] : [spanId, parentId]
-  const { traceId: _, spanId: __, startNs, endNs, ...rest } = fact
-  const slim = { ...rest, startNs: startNs.toString(), endNs: endNs.toString() }
-  return hints ? [spanId, parentId, slim, hints] : [spanId, parentId, slim]
+  return hints ? [spanId, parentId, jsonOfFact(fact), hints] : [spanId, parentId, jsonOfFact(fact)]
 }
 
 function slimState({ ledger, twins }: SettledState): unknown {
@@ -136,14 +135,21 @@ interface SlimState {
 }
 
 function fullSpan(traceId: string, span: unknown): SpanState {
-  const [spanId, parentId, fact, hints] = span as [string, string | null | undefined, object | null, object | undefined]
+  const [spanId, parentId, fact, hints] = span as SlimSpan
   return {
     spanId,
     parentId: parentId ?? undefined,
-    ...(fact ? { fact: { ...fact, traceId, spanId } as SpanState['fact'] } : {}),
-    ...(hints ? { hints } : {}),
+    fact: fact ? factOfJson(traceId, spanId, fact) : undefined,
+    hints: hints ?? undefined,
   }
 }
+
+type SlimSpan = readonly [
+  spanId: string,
+  parentId: string | null | undefined,
+  fact: FactJson | null | undefined,
+  hints: Attribution | undefined,
+]
 
 function isRecord(value: unknown): value is KeitoRecord {
   return isFields(value) && typeof value.key === 'string' && isFields(value.body) && isFields(value.body.metadata)
