@@ -1,5 +1,8 @@
 /** The exporter with a Keito in memory, and one without any: nothing of the network is measured. */
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileOutbox, KeitoSpanExporter } from 'opentelemetry-exporter-keito'
 
 const IDS = { projectId: 'project', taskId: 'task', expenseCategoryId: 'category' }
 const accept = async () => ({ type: 'accepted', value: { id: 'stored' } })
@@ -37,5 +40,25 @@ export function withoutDelivery() {
 
 /** An exporter that also delivers. */
 export function withDelivery() {
-  return new KeitoSpanExporter({ ...IDS, client, delivery: { requestsPerMinute: 1_000_000 } })
+  return new KeitoSpanExporter({
+    ...IDS,
+    client,
+    delivery: { requestsPerMinute: 1_000_000, requestsPerDay: 1_000_000 },
+  })
+}
+
+/** An exporter with an outbox on disk, in a directory that is gone after its shutdown. */
+export function onDisk(sync) {
+  const directory = mkdtempSync(join(tmpdir(), 'keito-bench-'))
+  const exporter = new KeitoSpanExporter({
+    ...IDS,
+    client,
+    outbox: fileOutbox({ directory, sync }),
+    delivery: { requestsPerMinute: Number.POSITIVE_INFINITY, requestsPerDay: Number.POSITIVE_INFINITY },
+  })
+  const shutdown = async () => {
+    await exporter.shutdown()
+    rmSync(directory, { recursive: true })
+  }
+  return { exporter, shutdown }
 }

@@ -1,6 +1,6 @@
 /** What the exporter costs its host. `npm run bench` prints the table that README.md in this folder explains. */
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { withDelivery, withoutDelivery } from './keito.mjs'
+import { onDisk, withDelivery, withoutDelivery } from './keito.mjs'
 import { heapBytes, median, timed } from './measure.mjs'
 import { aiSdkTrace, httpTrace, SPANS_PER_TRACE, semconvTrace } from './traces.mjs'
 
@@ -25,12 +25,12 @@ function exportAll(exporter, spans) {
 }
 
 /** Nanoseconds of `export` per span. */
-async function exportCost(makeTrace) {
+async function exportCost(makeTrace, start = withoutDelivery) {
   const spans = collect(makeTrace, TRACES)
   const ns = await median(async () => {
-    const { exporter } = withoutDelivery()
+    const { exporter, shutdown = () => exporter.shutdown() } = start()
     const took = timed(() => exportAll(exporter, spans))
-    await exporter.shutdown()
+    await shutdown()
     return took
   })
   return ns / SPANS
@@ -93,6 +93,9 @@ const rows = [
   ['export, HTTP spans', await exportCost(httpTrace), 'ns per span'],
   ['export, AI SDK 6 spans', await exportCost(aiSdkTrace), 'ns per span'],
   ['export, semantic convention spans', await exportCost(semconvTrace), 'ns per span'],
+  ['export, HTTP spans, outbox on disk', await exportCost(httpTrace, () => onDisk(true)), 'ns per span'],
+  ['export, AI SDK 6 spans, outbox on disk', await exportCost(aiSdkTrace, () => onDisk(true)), 'ns per span'],
+  ['export, AI SDK 6 spans, not synced', await exportCost(aiSdkTrace, () => onDisk(false)), 'ns per span'],
   ['settle and bill, HTTP trace (nothing to bill)', await settleCost(httpTrace, 0), 'ns per trace'],
   ['settle and bill, AI SDK 6 session', await settleCost(aiSdkTrace), 'ns per session'],
   ['settle and bill, semantic convention session', await settleCost(semconvTrace), 'ns per session'],
