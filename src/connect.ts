@@ -17,7 +17,7 @@ import type { KeitoExporterOptions, Settings } from './options.ts'
 import { callable, type Env, fromEnv, isDryRun } from './resolve-options.ts'
 
 /** What is needed to send, and where to. */
-export interface Connection extends Pick<SenderParts, 'client' | 'account' | 'settings' | 'onRecord'> {
+export interface Connection extends Pick<SenderParts, 'client' | 'settings' | 'onRecord'> {
   readonly outbox: Outbox
   /** Tells this account and server from others, in 8 hex digits. */
   readonly destination: string
@@ -36,7 +36,7 @@ export function connect(options: KeitoExporterOptions, settings: Settings, env: 
   const outbox = outboxOf(options, env)
   if (!isDryRun(options, env)) {
     const client = given ?? restClient(options, settings, env)
-    return { client, account: options.client, outbox, destination, settings: settings.delivery, onRecord }
+    return { client, outbox, destination, settings: settings.delivery, onRecord }
   }
   const { POSITIVE_INFINITY } = Number
   return {

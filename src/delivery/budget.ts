@@ -1,5 +1,5 @@
 /**
- * The budget of one client: when its next request may start, be it a write, a list or a delete, of any exporter.
+ * The budget of one client: when its next request may start, be it a write, a list or a delete.
  *
  * @module
  */
@@ -59,19 +59,4 @@ export class Budget {
   resume(now: number): void {
     this.#gate.open(now)
   }
-}
-
-const budgets = new WeakMap<object, Budget>()
-
-/**
- * The budget of a client. Exporters that send through the same client share it; the settings of the first count.
- *
- * @param client The client as the user gave it.
- */
-export function budgetOf(client: object, settings: Readonly<Required<DeliveryOptions>>, random: () => number): Budget {
-  const known = budgets.get(client)
-  if (known) return known
-  const budget = new Budget(settings, random)
-  budgets.set(client, budget)
-  return budget
 }

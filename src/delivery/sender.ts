@@ -9,7 +9,7 @@ import type { DeliveryOptions } from '../options.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { attempt } from './attempt.ts'
-import { type Budget, budgetOf } from './budget.ts'
+import { Budget } from './budget.ts'
 import { Callbacks, type Listeners } from './callbacks.ts'
 import { Drains, MAX_TIMER_MS } from './drains.ts'
 import { failureReport, spentReport } from './failure-report.ts'
@@ -22,8 +22,6 @@ import { canList, create, type Receipt, receiptFrom } from './requests.ts'
 /** What a {@link Sender} works with. */
 export interface SenderParts extends Listeners {
   readonly client: OutcomeClient
-  /** What stands for the client's limits: senders with the same one share a budget. @default client */
-  readonly account?: object | undefined
   readonly outbox: Outbox
   readonly settings: Readonly<Required<DeliveryOptions>>
   readonly counters: Counters
@@ -65,7 +63,7 @@ export class Sender {
     this.#parts = parts
     this.#now = now
     this.#callbacks = new Callbacks(parts)
-    this.#budget = budgetOf(parts.account ?? client, settings, random)
+    this.#budget = new Budget(settings, random)
     this.#reconciler = new Reconciler({ settings, random })
     this.#lookUps = new LookUps({
       client,
