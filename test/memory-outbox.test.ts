@@ -1,6 +1,6 @@
 /** Rule: the outbox hands out each accepted record in order, once at a time, and forgets none that is not settled. */
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { memoryOutbox } from '../src/delivery/memory-outbox.ts'
 import type { Outbox, Unassigned } from '../src/delivery/outbox.ts'
 import { ConfigError } from '../src/errors.ts'
@@ -48,34 +48,55 @@ describe('order', () => {
     expect(takeAll(outbox)).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
+  it('a record that is released keeps its place as well', () => {
+    const outbox = anOutboxOf('a', 'b', 'c', 'd')
+    for (const _ of 'abc') outbox.take()
+    outbox.hold('a', 'HTTP 502')
+    outbox.hold('b', 'HTTP 502')
+    outbox.putBack('c')
+    outbox.release('b')
+    outbox.release('a')
+    expect(outbox.held()).toEqual([])
+    expect(takeAll(outbox)).toEqual(['a', 'b', 'c', 'd'])
+  })
+
   it('holds for any sequence of steps, as in a plain sorted list', () => {
+    const step = fc.constantFrom('add', 'take', 'back', 'done', 'hold', 'release', 'found')
     fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.constantFrom('add', 'take', 'back', 'done'), fc.nat()), { maxLength: 200 }),
-        (steps) => {
-          const outbox = memoryOutbox()
-          const waiting: number[] = []
-          const inFlight: number[] = []
-          let next = 0
-          for (const [step, pick] of steps) {
-            const picked = inFlight[pick % Math.max(1, inFlight.length)]
-            if (step === 'add') {
-              outbox.add([timeEntry(String(next))])
-              waiting.push(next++)
-            } else if (step === 'take') {
-              const expected = waiting.sort((a, b) => a - b).shift()
-              expect(outbox.take()?.key).toBe(expected === undefined ? undefined : String(expected))
-              if (expected !== undefined) inFlight.push(expected)
-            } else if (picked !== undefined) {
-              inFlight.splice(inFlight.indexOf(picked), 1)
-              if (step === 'back') waiting.push(picked)
-              if (step === 'back') outbox.putBack(String(picked))
-              else outbox.delivered(String(picked))
-            }
-            expect(outbox.counts().pending).toBe(waiting.length + inFlight.length)
+      fc.property(fc.array(fc.tuple(step, fc.nat()), { maxLength: 200 }), (steps) => {
+        const outbox = memoryOutbox()
+        const waiting: number[] = []
+        const inFlight: number[] = []
+        const held: number[] = []
+        let next = 0
+        for (const [step, pick] of steps) {
+          const picked = inFlight[pick % Math.max(1, inFlight.length)]
+          const pickedHeld = held[pick % Math.max(1, held.length)]
+          if (step === 'add') {
+            outbox.add([timeEntry(String(next))])
+            waiting.push(next++)
+          } else if (step === 'take') {
+            const expected = waiting.sort((a, b) => a - b).shift()
+            expect(outbox.take()?.key).toBe(expected === undefined ? undefined : String(expected))
+            if (expected !== undefined) inFlight.push(expected)
+          } else if (step === 'release' || step === 'found') {
+            if (pickedHeld === undefined) continue
+            held.splice(held.indexOf(pickedHeld), 1)
+            if (step === 'release') waiting.push(pickedHeld)
+            if (step === 'release') outbox.release(String(pickedHeld))
+            else outbox.delivered(String(pickedHeld))
+          } else if (picked !== undefined) {
+            inFlight.splice(inFlight.indexOf(picked), 1)
+            if (step === 'back') waiting.push(picked)
+            if (step === 'hold') held.push(picked)
+            if (step === 'back') outbox.putBack(String(picked))
+            else if (step === 'hold') outbox.hold(String(picked), 'HTTP 502')
+            else outbox.delivered(String(picked))
           }
-        },
-      ),
+          const { pending, held: heldCount } = outbox.counts()
+          expect([pending, heldCount]).toEqual([waiting.length + inFlight.length, held.length])
+        }
+      }),
     )
   })
 
@@ -117,7 +138,7 @@ describe('a key', () => {
       outbox.bury(key, 'no')
       outbox.putBack(key)
     }
-    expect(outbox.counts()).toEqual({ pending: 1, held: 0, dead: 0, unassigned: 0 })
+    expect(outbox.counts()).toMatchObject({ pending: 1, held: 0, dead: 0, unassigned: 0 })
     expect(takeAll(outbox)).toEqual(['a'])
   })
 })
@@ -129,9 +150,9 @@ describe('what cannot be sent', () => {
     outbox.take()
     outbox.hold('a', 'HTTP 502')
     outbox.bury('b', 'HTTP 400')
-    expect(outbox.held()).toEqual([{ record: timeEntry('a'), reason: 'HTTP 502' }])
+    expect(outbox.held()).toEqual([{ record: timeEntry('a'), reason: 'HTTP 502', wasSent: true }])
     expect(outbox.dead()).toEqual([{ record: timeEntry('b'), reason: 'HTTP 400' }])
-    expect(outbox.counts()).toEqual({ pending: 0, held: 1, dead: 1, unassigned: 0 })
+    expect(outbox.counts()).toEqual({ pending: 0, gathered: 0, held: 1, dead: 1, unassigned: 0 })
   })
 
   it('the newest 1,000 dead letters are kept, and the keys of older ones are not accepted again', () => {
@@ -148,7 +169,124 @@ describe('what cannot be sent', () => {
     const outbox = memoryOutbox()
     expect(outbox.keepUnassigned(unassigned)).toBe(true)
     expect(outbox.unassigned()).toEqual([unassigned])
-    expect(outbox.counts()).toEqual({ pending: 0, held: 0, dead: 0, unassigned: 1 })
+    expect(outbox.counts()).toEqual({ pending: 0, gathered: 0, held: 0, dead: 0, unassigned: 1 })
+  })
+})
+
+describe('a gathered record', () => {
+  it('is counted and shown, and waits for nothing but its merger', () => {
+    const outbox = memoryOutbox()
+    expect(outbox.gather([timeEntry('a'), timeEntry('b'), timeEntry('a')])).toEqual([])
+    expect(outbox.gathered()).toEqual([timeEntry('a'), timeEntry('b')])
+    expect(outbox.counts()).toMatchObject({ pending: 0, gathered: 2 })
+    expect(outbox.take()).toBeUndefined()
+  })
+
+  it('gives way to the record that it was merged into, which waits at the end of the order', () => {
+    const outbox = anOutboxOf('first')
+    outbox.gather([timeEntry('a'), timeEntry('b'), timeEntry('c')])
+    outbox.merge(['a', 'b'], timeEntry('ab'))
+    expect(outbox.gathered()).toEqual([timeEntry('c')])
+    expect(outbox.counts()).toMatchObject({ pending: 2, gathered: 1 })
+    expect(takeAll(outbox)).toEqual(['first', 'ab'])
+  })
+
+  it('that was alone is itself what is sent', () => {
+    const outbox = memoryOutbox()
+    outbox.gather([timeEntry('a')])
+    outbox.merge(['a'], timeEntry('a'))
+    expect(takeAll(outbox)).toEqual(['a'])
+    outbox.delivered('a')
+    expect(outbox.counts()).toMatchObject({ pending: 0, gathered: 0 })
+  })
+
+  it('is taken in once, before and after it was merged, and not when it waits or was delivered', () => {
+    const outbox = anOutboxOf('waits', 'gone')
+    for (const _ of '12') outbox.take()
+    outbox.putBack('waits')
+    outbox.delivered('gone')
+    outbox.gather([timeEntry('a')])
+    outbox.gather(['a', 'waits', 'gone'].map(timeEntry))
+    outbox.add([timeEntry('a')])
+    outbox.merge(['a'], timeEntry('merged'))
+    outbox.gather([timeEntry('a')])
+    outbox.add([timeEntry('a')])
+    expect(outbox.counts()).toMatchObject({ pending: 2, gathered: 0 })
+  })
+
+  it('counts towards the bound', () => {
+    const outbox = memoryOutbox({ maxRecords: 2 })
+    expect(outbox.gather(['a', 'b', 'c'].map(timeEntry))).toEqual([timeEntry('c')])
+    expect(outbox.add([timeEntry('d')])).toEqual([timeEntry('d')])
+    outbox.merge(['a', 'b'], timeEntry('ab'))
+    expect(outbox.add([timeEntry('d')])).toEqual([])
+  })
+})
+
+describe('dead letters that are redelivered', () => {
+  it('wait again, the oldest first and after what waits, and are dead no more', () => {
+    const outbox = anOutboxOf('a', 'b', 'c')
+    for (const key of takeAll(outbox).slice(0, 2)) outbox.bury(key, 'HTTP 404')
+    outbox.putBack('c')
+    expect(outbox.redeliver()).toBe(2)
+    expect(outbox.dead()).toEqual([])
+    expect(outbox.counts()).toMatchObject({ pending: 3, dead: 0 })
+    expect(takeAll(outbox)).toEqual(['c', 'a', 'b'])
+    expect(outbox.redeliver()).toBe(0)
+  })
+
+  it('are not taken in a second time', () => {
+    const outbox = anOutboxOf('a')
+    outbox.take()
+    outbox.bury('a', 'HTTP 404')
+    outbox.redeliver()
+    outbox.add([timeEntry('a')])
+    expect(takeAll(outbox)).toEqual(['a'])
+    outbox.delivered('a')
+    outbox.add([timeEntry('a')])
+    expect(outbox.counts().pending).toBe(0)
+  })
+
+  it('are sent without further ado by the exporter that the outbox belongs to', () => {
+    const outbox = anOutboxOf('a')
+    const wake = vi.fn()
+    const nothing = () => undefined
+    const snapshot = () => ({ sessions: [], forgotten: [], carry: [] })
+    outbox.open?.({ destination: '', report: nothing, wake, snapshot, restore: nothing, abandon: nothing })
+    outbox.take()
+    outbox.bury('a', 'HTTP 404')
+    outbox.redeliver()
+    expect(wake).toHaveBeenCalledOnce()
+  })
+})
+
+describe('the age of the oldest record', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('is that of the oldest which waits, is in flight or gathered, whatever it has been through', () => {
+    vi.useFakeTimers({ now: 1000 })
+    const outbox = memoryOutbox()
+    const oldestAt = () => outbox.counts().oldestAt
+    expect(oldestAt()).toBeUndefined()
+    outbox.add([timeEntry('a')])
+    vi.setSystemTime(2000)
+    outbox.gather([timeEntry('g')])
+    vi.setSystemTime(3000)
+    outbox.add([timeEntry('b')])
+    expect(oldestAt()).toBe(1000)
+    outbox.take()
+    expect(oldestAt()).toBe(1000)
+    outbox.hold('a', 'HTTP 502')
+    expect(oldestAt()).toBe(2000)
+    outbox.release('a')
+    expect(oldestAt()).toBe(1000)
+    outbox.take()
+    outbox.delivered('a')
+    vi.setSystemTime(4000)
+    outbox.merge(['g'], timeEntry('merged'))
+    expect(oldestAt()).toBe(3000)
   })
 })
 

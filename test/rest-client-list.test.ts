@@ -72,6 +72,38 @@ describe('a list', () => {
     expect(queries.length).toBe(100)
   })
 
+  it('waits for its turn before each page but the first', async () => {
+    const steps: string[] = []
+    const { client } = aList((page) => {
+      steps.push(`page ${page}`)
+      return { expenses: rows(page), total_pages: 3 }
+    })
+    const nextPage = async () => {
+      steps.push('wait')
+    }
+    await client.expenses.list({}, { nextPage })
+    expect(steps).toEqual(['page 1', 'wait', 'page 2', 'wait', 'page 3'])
+  })
+
+  it('asks for no page before its turn has come', async () => {
+    const { client, queries } = aList((page) => ({ expenses: rows(page), total_pages: 2 }))
+    void client.expenses.list({}, { nextPage: () => new Promise(() => undefined) })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(queries.length).toBe(1)
+  })
+
+  it('that is aborted while it waits for a page is not accepted', async () => {
+    const fetch: typeof globalThis.fetch = async (_, init) => {
+      init?.signal?.throwIfAborted()
+      return Response.json({ expenses: rows('a'), total_pages: 2 })
+    }
+    const client = new KeitoRestClient({ apiKey: 'kto_x', accountId: 'acct-1', fetch })
+    const controller = new AbortController()
+    const nextPage = async () => controller.abort()
+    const outcome = await client.expenses.list({}, { signal: controller.signal, nextPage })
+    expect(outcome).toMatchObject({ type: 'ambiguous' })
+  })
+
   it('fails as its first failing page', async () => {
     const { client } = aList((page) =>
       page === 1

@@ -84,6 +84,50 @@ describe('a request', () => {
   })
 })
 
+describe('a delete', () => {
+  const removeWith = async (respond: Responder, id = 'te-1') => {
+    const { server, client } = await connect(respond)
+    return { server, outcome: await client.timeEntries.delete(id) }
+  }
+
+  it('names the time entry in its path, whatever its id is, and has no body', async () => {
+    const { server } = await removeWith((response) => response.writeHead(204).end(), 'te/1?x=#')
+    expect(server.received).toMatchObject([
+      { method: 'DELETE', url: '/api/v2/time_entries/te%2F1%3Fx%3D%23', body: '' },
+    ])
+    expect(server.received[0]?.headers).toMatchObject({ authorization: `Bearer ${apiKey}` })
+    expect(server.received[0]?.headers).not.toHaveProperty('content-type')
+  })
+
+  it.each<[string, Responder]>([
+    ['204', (response) => response.writeHead(204).end()],
+    ['a success with a body', json(200, { id: 'te-1' })],
+    ['404, because it is gone', json(404, { error: 'not found' })],
+  ])('is accepted with %s', async (_, respond) => {
+    expect((await removeWith(respond)).outcome).toMatchObject({ type: 'accepted' })
+  })
+
+  it.each<[number, string]>([
+    [401, 'unauthorized'],
+    [403, 'unauthorized'],
+    [409, 'rejected'],
+    [410, 'rejected'],
+    [429, 'retryable'],
+    [500, 'ambiguous'],
+  ])('is not accepted with %i', async (status, type) => {
+    expect((await removeWith(json(status, {}))).outcome).toMatchObject({ type })
+  })
+
+  it('ends with the signal of the caller', async () => {
+    const { client } = await connect(() => controller.abort())
+    const controller = new AbortController()
+    expect(await client.timeEntries.delete('te-1', { signal: controller.signal })).toEqual({
+      type: 'ambiguous',
+      reason: 'the request was aborted',
+    })
+  })
+})
+
 describe('a success', () => {
   it.each([
     [200, { id: 'te-1', hours: 0.5 }, 'te-1'],

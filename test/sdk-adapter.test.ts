@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { KeitoClient } from '../src/keito/client.ts'
 import { KeitoRestClient } from '../src/keito/rest-client.ts'
 import { outcomesOf } from '../src/keito/sdk-adapter.ts'
+import type { ListQuery } from '../src/keito/types.ts'
 import { expense, timeEntry } from './helpers/delivery.ts'
 
 const clientOf = (create: (body: unknown) => Promise<unknown>): KeitoClient => ({
@@ -88,5 +89,101 @@ describe('a call', () => {
     note()
     context.disable()
     expect(recorded).toEqual([false, false, true])
+  })
+})
+
+describe('a client that can list', () => {
+  const pagesOf = (...pages: readonly unknown[]) => {
+    const queries: ListQuery[] = []
+    const list = async (query: ListQuery) => {
+      queries.push(query)
+      return pages[(query.page ?? 1) - 1]
+    }
+    const create = async () => ({ id: 'x' })
+    return { queries, client: outcomesOf({ timeEntries: { create, list }, expenses: { create, list } }) }
+  }
+
+  it('gives the records of all pages, in the largest pages there are, each after its turn has come', async () => {
+    const { client, queries } = pagesOf(
+      { time_entries: [{ id: 1 }], total_pages: 2 },
+      { time_entries: [{ id: 'b' }], total_pages: 2 },
+    )
+    const turns: number[] = []
+    const nextPage = async () => {
+      turns.push(queries.length)
+    }
+    const outcome = await client.timeEntries.list?.({ from: '2026-03-01' }, { nextPage })
+    expect(outcome).toEqual({ type: 'accepted', value: [{ id: '1' }, { id: 'b' }] })
+    expect(queries).toEqual([
+      { per_page: 2000, from: '2026-03-01', page: 1 },
+      { per_page: 2000, from: '2026-03-01', page: 2 },
+    ])
+    expect(turns).toEqual([1])
+  })
+
+  it.each([
+    ['expenses', { expenses: [{ id: 'a' }], total_pages: 1 }],
+    ['a bare array', [{ id: 'a' }]],
+  ])('may answer with %s', async (_, page) => {
+    const { client } = pagesOf(page, [])
+    expect(await client.expenses.list?.({})).toEqual({ type: 'accepted', value: [{ id: 'a' }] })
+  })
+
+  it.each([
+    [{ status: 403 }, 'unauthorized'],
+    [{ status: 404 }, 'rejected'],
+    [{ status: 500 }, 'ambiguous'],
+  ])('and throws %o is %s', async (fields, type) => {
+    const list = async () => Promise.reject(Object.assign(new Error('sdk'), fields))
+    const create = async () => ({ id: 'x' })
+    const client = outcomesOf({ timeEntries: { create, list }, expenses: { create } })
+    expect(await client.timeEntries.list?.({})).toMatchObject({ type })
+  })
+
+  it('or delete is asked as the object that it is', async () => {
+    class Resource {
+      readonly deleted: string[] = []
+      async create() {
+        return { id: 'x' }
+      }
+      async list() {
+        return this.deleted.map((id) => ({ id }))
+      }
+      async delete(id: string) {
+        this.deleted.push(id)
+      }
+    }
+    const timeEntries = new Resource()
+    const client = outcomesOf({ timeEntries, expenses: new Resource() })
+    expect(await client.timeEntries.delete?.('te-1')).toMatchObject({ type: 'accepted' })
+    expect(await client.timeEntries.list?.({})).toEqual({ type: 'accepted', value: [{ id: 'te-1' }] })
+  })
+
+  it('is one only where it says so', () => {
+    const client = outcomesOf(clientOf(async () => ({ id: 'x' })))
+    expect([client.timeEntries.list, client.expenses.list, client.timeEntries.delete]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+})
+
+describe('a client that can delete', () => {
+  const removedBy = (remove: () => Promise<unknown>) => {
+    const create = async () => ({ id: 'x' })
+    const client = outcomesOf({ timeEntries: { create, delete: remove }, expenses: { create } })
+    return client.timeEntries.delete?.('te-1')
+  }
+
+  it('has deleted what it resolves for, and what is not there', async () => {
+    expect(await removedBy(async () => undefined)).toMatchObject({ type: 'accepted' })
+    const missing = async () => Promise.reject(Object.assign(new Error('sdk'), { status: 404 }))
+    expect(await removedBy(missing)).toMatchObject({ type: 'accepted' })
+  })
+
+  it('has not deleted what it throws for otherwise', async () => {
+    const refuse = async () => Promise.reject(Object.assign(new Error('sdk'), { status: 409 }))
+    expect(await removedBy(refuse)).toMatchObject({ type: 'rejected' })
   })
 })

@@ -1,8 +1,11 @@
 /** Rule: what the host gave us may throw; the sender reports it, goes on, and lets no exception or rejection escape. */
 import { describe, expect, it } from 'vitest'
 import { memoryOutbox } from '../src/delivery/memory-outbox.ts'
-import { accepted, aSender, timeEntry } from './helpers/delivery.ts'
+import { accepted, aSender, busy, invalid, never, timeEntry, unknown } from './helpers/delivery.ts'
 
+const broken = () => {
+  throw new Error('disk full')
+}
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('what belongs to somebody else', () => {
@@ -29,34 +32,77 @@ describe('what belongs to somebody else', () => {
   })
 
   it('may throw in the outbox: that is reported, and no exception escapes', async () => {
-    const broken = () => {
-      throw new Error('disk full')
+    const outcomes = { delivered: accepted(), putBack: busy(), hold: unknown, bury: invalid, take: accepted() }
+    for (const method of ['delivered', 'putBack', 'hold', 'bury', 'take'] as const) {
+      const work = aSender(() => outcomes[method], { outbox: Object.assign(memoryOutbox(), { [method]: broken }) })
+      work.send(timeEntry('a'))
+      await settle()
+      work.sender.close()
+      const told = work.reports.map(({ code, message }) => `${code}: ${message}`)
+      expect(new Set(told), method).toEqual(new Set(['callback: The option outbox threw: disk full']))
     }
-    const work = aSender(() => accepted(), { outbox: { ...memoryOutboxMethods(), delivered: broken } })
+  })
+
+  it('may throw in the outbox when a record left over is to be looked after', async () => {
+    const outbox = Object.assign(memoryOutbox(), { held: broken })
+    const work = aSender(() => accepted(), { outbox })
+    work.sender.resume()
     work.send(timeEntry('a'))
     await settle()
-    const dead = aSender(() => accepted(), { outbox: { ...memoryOutboxMethods(), take: broken } })
-    dead.send(timeEntry('a'))
-    await settle()
-    expect(work.reports).toMatchObject([{ code: 'callback', message: 'The option outbox threw: disk full' }])
-    expect(dead.reports).toMatchObject([{ code: 'callback' }])
+    expect(work.counters.recordsDelivered).toBe(1)
+    expect(work.reports).toMatchObject([{ code: 'callback' }])
   })
 })
 
-/** A memory outbox whose methods can be replaced one by one. */
-function memoryOutboxMethods() {
-  const outbox = memoryOutbox()
-  return {
-    add: outbox.add.bind(outbox),
-    keepUnassigned: outbox.keepUnassigned.bind(outbox),
-    take: outbox.take.bind(outbox),
-    putBack: outbox.putBack.bind(outbox),
-    delivered: outbox.delivered.bind(outbox),
-    hold: outbox.hold.bind(outbox),
-    bury: outbox.bury.bind(outbox),
-    counts: outbox.counts.bind(outbox),
-    held: outbox.held.bind(outbox),
-    dead: outbox.dead.bind(outbox),
-    unassigned: outbox.unassigned.bind(outbox),
-  }
-}
+describe('an outbox that outlives the process', () => {
+  it('is told to commit after the records were taken and before they are sent', async () => {
+    const steps: string[] = []
+    const outbox = memoryOutbox()
+    const take = outbox.take.bind(outbox)
+    const noted = Object.assign(outbox, {
+      take: () => {
+        const record = take()
+        if (record) steps.push(`take ${record.key}`)
+        return record
+      },
+      commit: () => {
+        steps.push('commit')
+        return true
+      },
+    })
+    const work = aSender(
+      (key) => {
+        steps.push(`send ${key}`)
+        return accepted()
+      },
+      { outbox: noted },
+    )
+    work.send(timeEntry('a'), timeEntry('b'))
+    await settle()
+    expect(steps.slice(0, 5)).toEqual(['take a', 'take b', 'commit', 'send a', 'send b'])
+  })
+
+  it('that another process has taken over sends nothing', async () => {
+    const work = aSender(() => accepted(), { outbox: Object.assign(memoryOutbox(), { commit: () => false }) })
+    work.send(timeEntry('a'))
+    await settle()
+    expect(work.sent).toEqual([])
+  })
+
+  it('commits when the sender is closed, so that the next process knows what was held', async () => {
+    const outbox = memoryOutbox()
+    const heldAtCommit: number[] = []
+    const work = aSender(() => never(), {
+      outbox: Object.assign(outbox, {
+        commit: () => {
+          heldAtCommit.push(outbox.counts().held)
+          return true
+        },
+      }),
+    })
+    work.send(timeEntry('a'))
+    await settle()
+    work.sender.close()
+    expect(heldAtCommit.at(-1)).toBe(1)
+  })
+})

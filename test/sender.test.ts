@@ -207,6 +207,7 @@ describe('a rejected record', () => {
   })
 })
 
+/** What becomes of it with a client that can list is in reconciliation.test.ts. */
 describe('an ambiguous answer', () => {
   it('holds the record, tells so, and never sends it again', async () => {
     const work = aSender((key) => (key === 'a' ? unknown : accepted()))
@@ -215,7 +216,7 @@ describe('an ambiguous answer', () => {
     work.send(timeEntry('a'))
     await minutes(60)
     expect(work.sent).toEqual(['a', 'b'])
-    expect(work.outbox.held()).toEqual([{ record: timeEntry('a'), reason: 'HTTP 502' }])
+    expect(work.outbox.held()).toEqual([{ record: timeEntry('a'), reason: 'HTTP 502', wasSent: true }])
     expect(work.reports).toMatchObject([{ code: 'ambiguous', message: expect.stringContaining('time entry a') }])
     expect(work.events).toContainEqual({ record: timeEntry('a'), status: 'held', reason: 'HTTP 502' })
   })
@@ -234,12 +235,14 @@ describe('an ambiguous answer', () => {
     expect(work.outbox.held()).toMatchObject([{ reason: 'no answer within 10000 ms' }])
   })
 
-  it('stays one when the answer comes after the deadline', async () => {
-    const work = aSender(() => new Promise((resolve) => setTimeout(() => resolve(accepted()), 11_000)))
-    work.send(timeEntry('a'))
+  it('is over when the client says after its deadline that the record was stored, and is not when it says else', async () => {
+    const late = { a: accepted('late-1'), b: invalid, c: busy() }
+    const work = aSender((key) => new Promise((resolve) => setTimeout(() => resolve(late[key as keyof typeof late]), 11_000)))
+    work.send(timeEntry('a'), timeEntry('b'), timeEntry('c'))
     await minutes(1)
-    expect(work.outbox.counts()).toMatchObject({ pending: 0, held: 1 })
-    expect(work.counters.recordsDelivered).toBe(0)
+    expect(work.outbox.held().map(({ record }) => record.key)).toEqual(['b', 'c'])
+    expect(work.events).toContainEqual({ record: timeEntry('a'), status: 'delivered', id: 'late-1' })
+    expect(work.sent).toEqual(['a', 'b', 'c'])
   })
 
   const thrower = {

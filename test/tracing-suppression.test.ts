@@ -5,8 +5,9 @@ import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { BasicTracerProvider as BasicTracerProviderV1 } from 'otel-sdk-v1'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { attempt } from '../src/delivery/attempt.ts'
+import { receiptFrom } from '../src/delivery/requests.ts'
 import { withTracingSuppressed } from '../src/otel/suppress.ts'
-import { accepted, timeEntry } from './helpers/delivery.ts'
+import { accepted } from './helpers/delivery.ts'
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -40,14 +41,17 @@ describe.each(versions)('with the SDK %s', (_, tracer) => {
 
 it("the sender's requests are not recorded, whichever client makes them", async () => {
   const tracer = new BasicTracerProvider().getTracer('test')
+  const isRecorded = () => tracer.startSpan('request').isRecording()
   const recorded: boolean[] = []
-  const create = async () => {
-    recorded.push(tracer.startSpan('request').isRecording())
+  const call = async () => {
+    recorded.push(isRecorded())
+    await Promise.resolve()
+    recorded.push(isRecorded())
     return accepted()
   }
-  const client = { answers: 'outcomes', timeEntries: { create }, expenses: { create } } as const
-  await attempt(client, timeEntry('a'), 1000, new AbortController())
-  expect(recorded).toEqual([false])
+  await attempt(call, { timeoutMs: 1000, controller: new AbortController(), read: receiptFrom })
+  recorded.push(isRecorded())
+  expect(recorded).toEqual([false, false, true])
 })
 
 it('what the function returns or throws is passed on', () => {

@@ -63,7 +63,9 @@ export async function attempt<T>(
   const waitForPage = async () => {
     clearTimeout(timer)
     await nextPage?.()
-    if (!signal.aborted) timer = startTimer()
+    // A client that does not look at its signal would go on for nobody.
+    if (signal.aborted) throw new Error('the call was given up')
+    timer = startTimer()
   }
   const options = nextPage ? { signal, nextPage: waitForPage } : { signal }
   const answered = answerOf(call, options, read).then((outcome) => {

@@ -38,12 +38,14 @@ export class Callbacks {
     })
   }
 
-  /** Runs what belongs to somebody else; when it throws, that is reported and delivery goes on. */
-  guard(name: 'outbox' | 'onRecord', act: () => void): void {
+  /** Runs what belongs to somebody else; when it throws, that is reported and delivery goes on. Returns if it did not. */
+  guard(name: 'outbox' | 'onRecord', act: () => void): boolean {
     try {
       act()
+      return true
     } catch (error) {
       this.#reportThrown(name, error)
+      return false
     }
   }
 

@@ -5,7 +5,7 @@
  */
 import type { KeitoRecord } from '../billing/record.ts'
 
-/** Records remembered at most for a second look; beyond it the oldest goes without. */
+/** Records remembered at most for a second look; beyond it, no more get one. */
 const MAX_WATCHED = 10_000
 /** Groups remembered, empty ones included; those know when their list was last asked for. */
 const MAX_GROUPS = 1000

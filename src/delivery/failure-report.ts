@@ -5,6 +5,7 @@
  */
 import type { KeitoRecord } from '../billing/record.ts'
 import type { KeitoErrorCode } from '../errors.ts'
+import type { Pause } from './backoff.ts'
 import type { Failure } from './outcome.ts'
 
 /** A problem, ready for the log. */
@@ -33,7 +34,7 @@ export function failureReport(record: KeitoRecord, failure: Failure, canLookUp: 
       return {
         code: 'unavailable',
         cause: 'unavailable',
-        message: `Keito takes no records for now (${reason}). They are kept and sent later.`,
+        message: waitMessage(reason),
       }
     case 'unauthorized':
       return {
@@ -79,6 +80,24 @@ export function spentReport(limit: number, waiting: number): FailureReport {
   }
 }
 
+/**
+ * The report of a list that failed for a reason that holds for all requests.
+ *
+ * @param kind What was listed.
+ */
+export function listReport(kind: KeitoRecord['kind'], failure: Pause): FailureReport {
+  const { reason } = failure
+  if (failure.type !== 'unauthorized')
+    return { code: 'unavailable', cause: 'unavailable', message: waitMessage(reason) }
+  return {
+    code: 'unauthorized',
+    cause: String(failure.status),
+    message:
+      `Keito refused to list ${kind === 'expense' ? 'expenses' : 'time entries'} (${reason}). ${CHECK_CREDENTIALS}. ` +
+      'Delivery pauses and everything is kept; one request tries again from time to time.',
+  }
+}
+
 /** The report of a record that Keito does not let us look for. */
 export function unknownReport(record: KeitoRecord): FailureReport {
   return {
@@ -114,12 +133,18 @@ export function duplicateReport(
   }
 }
 
+const CHECK_CREDENTIALS = 'Check the option apiKey (KEITO_API_KEY) and accountId (KEITO_ACCOUNT_ID)'
+
+function waitMessage(reason: string): string {
+  return `Keito takes no records for now (${reason}). They are kept and sent later.`
+}
+
 function nameOf({ kind, key }: KeitoRecord): string {
   return `${NAMES[kind]} ${key}`
 }
 
 function adviceOn(status: 401 | 403, { kind, body }: KeitoRecord): string {
-  if (status === 401) return 'Check the option apiKey (KEITO_API_KEY) and accountId (KEITO_ACCOUNT_ID)'
+  if (status === 401) return CHECK_CREDENTIALS
   const place =
     kind === 'time_entry'
       ? `task ${body.task_id} (taskId, KEITO_TASK_ID)`

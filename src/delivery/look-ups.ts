@@ -10,11 +10,12 @@ import type { DeliveryOptions } from '../options.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { attempt } from './attempt.ts'
+import type { Pause } from './backoff.ts'
 import type { Budget } from './budget.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { DoubtGroup } from './doubts.ts'
-import { duplicateReport, unknownReport } from './failure-report.ts'
-import type { Outcome } from './outcome.ts'
+import { duplicateReport, listReport, unknownReport } from './failure-report.ts'
+import type { Failure, Outcome } from './outcome.ts'
 import type { Finding, Reconciler } from './reconciler.ts'
 import { list, type Receipt, receiptFrom, remove, rowsFrom } from './requests.ts'
 
@@ -44,6 +45,7 @@ export class LookUps {
   readonly #parts: LookUpParts
   readonly #underWay = new Set<AbortController>()
   readonly #turns = new Set<() => void>()
+  #undoing = 0
   #isClosed = false
 
   constructor(parts: LookUpParts) {
@@ -53,6 +55,11 @@ export class LookUps {
   /** Requests under way, or waiting for their turn between two pages. */
   get underWay(): number {
     return this.#underWay.size
+  }
+
+  /** Whether there is nothing to wait for: no request, and no copy that is to be deleted. */
+  get isIdle(): boolean {
+    return this.#underWay.size === 0 && this.#undoing === 0
   }
 
   /** Starts the list that is due. Returns false when none is. */
@@ -79,15 +86,17 @@ export class LookUps {
     if (this.#isClosed) return
     const now = this.#parts.now()
     if (outcome.type === 'accepted') budget.resume(now)
-    else if (outcome.type === 'retryable' || outcome.type === 'unauthorized') budget.pause(outcome, now)
-    for (const finding of reconciler.conclude(group, startedAt, now, outcome, isUnanswered)) {
+    else if (isForAll(outcome) && budget.pause(outcome, now)) callbacks.report(listReport(group.kind, outcome))
+    // Behind a pause, records have their turn before a list that may fail again.
+    const freeAt = now + budget.waitMs(now)
+    for (const finding of reconciler.conclude(group, startedAt, freeAt, outcome, isUnanswered)) {
       callbacks.guard('outbox', () => this.#act(finding))
     }
     onEnd()
   }
 
   #act({ verdict, record, stored }: Finding): void {
-    const { callbacks, counters, onFound, onAbsent } = this.#parts
+    const { reconciler, callbacks, counters, onFound, onAbsent } = this.#parts
     const [first, ...extra] = stored
     if (verdict === 'unknown') callbacks.report(unknownReport(record))
     if (verdict === 'absent') onAbsent(record)
@@ -95,18 +104,22 @@ export class LookUps {
       counters.recordsReconciled++
       onFound(record, receiptFrom(first))
     }
-    if (first && extra.length > 0) void this.#undo(record, first, extra)
+    if (!first || extra.length === 0) return
+    reconciler.unwatch(record)
+    void this.#undo(record, first, extra)
   }
 
   /** Keito has a record more than once. Of a time entry the later ones are deleted; nobody can delete an expense. */
   async #undo(record: KeitoRecord, first: StoredRecord, extra: readonly StoredRecord[]): Promise<void> {
     const { client, counters, callbacks, onEnd } = this.#parts
     counters.recordsDuplicated += extra.length
+    this.#undoing++
     const left: string[] = []
     for (const row of extra) {
       const mayDelete = record.kind === 'time_entry' && client.timeEntries.delete && isSameBooking(first, row)
       if (!mayDelete || !(await this.#isDeleted(row.id))) left.push(row.id)
     }
+    this.#undoing--
     callbacks.report(duplicateReport(record, first.id, extra.length, left))
     onEnd()
   }
@@ -156,6 +169,11 @@ export class LookUps {
       this.#turns.add(end)
     })
   }
+}
+
+/** Whether a failed list says something about all requests. A 403 does not: the user may not see this one project. */
+function isForAll(failure: Failure): failure is Pause {
+  return failure.type === 'retryable' || (failure.type === 'unauthorized' && failure.status === 401)
 }
 
 /** Longest sleep before the budget is asked again, in milliseconds. */

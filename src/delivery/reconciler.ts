@@ -71,6 +71,11 @@ export class Reconciler {
     this.#repeated.delete(record.key)
   }
 
+  /** The copies of this record are known: it need not be looked at again. */
+  unwatch(record: KeitoRecord): void {
+    this.#doubts.unwatch(record)
+  }
+
   /** Whether a record waits to be looked up. */
   isInDoubt(record: KeitoRecord): boolean {
     return this.#doubts.has(record)
@@ -98,20 +103,21 @@ export class Reconciler {
    * What a list says about each record that was ready when it was asked for.
    *
    * @param startedAt When the list was asked for, in milliseconds of the sender's clock.
+   * @param freeAt When requests may be made again, on the same clock.
    * @param isUnanswered Whether a request for the key is still under way in the client, in spite of its deadline.
    */
   conclude(
     group: DoubtGroup,
     startedAt: number,
-    now: number,
+    freeAt: number,
     list: Outcome<readonly StoredRecord[]>,
     isUnanswered: (key: string) => boolean,
   ): readonly Finding[] {
     group.isListed = false
-    if (list.type !== 'accepted') return this.#postpone(group, now, list)
+    if (list.type !== 'accepted') return this.#postpone(group, freeAt, list)
     group.failures = 0
     // Until then more doubts come together for the next list.
-    group.notBefore = now + this.#rules.settings.reconcileAfterMs
+    group.notBefore = freeAt + this.#rules.settings.reconcileAfterMs
     const storedOf = byKey(list.value)
     const isReady = ({ readyAt }: Doubt) => readyAt <= startedAt
     const findings: Finding[] = []
@@ -137,13 +143,15 @@ export class Reconciler {
    * The list failed, and is asked for again later. Where Keito refuses it, nobody can tell: what was sent stays held, and
    * what was most likely not sent is sent.
    */
-  #postpone(group: DoubtGroup, now: number, failure: Failure): readonly Finding[] {
+  #postpone(group: DoubtGroup, freeAt: number, failure: Failure): readonly Finding[] {
     const { settings, random } = this.#rules
-    if (failure.type !== 'rejected') {
-      group.notBefore = now + backoffMs(group.failures++, settings.maxBackoffMs, random)
+    const isRefused = failure.type === 'rejected' || (failure.type === 'unauthorized' && failure.status === 403)
+    if (!isRefused) {
+      group.notBefore = freeAt + backoffMs(group.failures++, settings.maxBackoffMs, random)
       return []
     }
-    group.notBefore = now + REFUSED_LIST_MS
+    group.notBefore = freeAt + REFUSED_LIST_MS
+    for (const { record } of [...group.watched.values()]) this.#doubts.unwatch(record)
     return [...group.doubts.values()].map(({ record, wasSent }) => {
       if (!wasSent) this.#doubts.resolve(record)
       return { verdict: wasSent ? 'unknown' : 'absent', record, stored: [] }

@@ -33,6 +33,9 @@ export interface SenderParts extends Listeners {
   readonly random?: () => number
 }
 
+/** How long an outbox that throws is left alone, in milliseconds. */
+const BROKEN_OUTBOX_MS = 1000
+
 /**
  * Sends records, the oldest first, a few at once and within the budget of requests.
  *
@@ -49,7 +52,7 @@ export class Sender {
   readonly #lookUps: LookUps
   readonly #drains = new Drains()
   readonly #inFlight = new Map<string, { readonly record: KeitoRecord; readonly controller: AbortController }>()
-  /** Keys whose request the client has not answered, long after its deadline. */
+  /** Keys whose request the client has not answered, maybe long after its deadline. */
   readonly #unanswered = new Set<string>()
   /** Keys that were put back; no more than requests under way at once, because the oldest are sent first. */
   readonly #putBack = new Set<string>()
@@ -142,7 +145,7 @@ export class Sender {
     const { outbox } = this.#parts
     const taken: KeitoRecord[] = []
     let isMine = true
-    this.#callbacks.guard('outbox', () => {
+    const isWell = this.#callbacks.guard('outbox', () => {
       while (taken.length + this.#underWay < this.#budget.slots && this.#waitMs() === 0) {
         if (this.#lookUps.startDue()) continue
         const record = outbox.take()
@@ -154,7 +157,7 @@ export class Sender {
       isMine = outbox.commit?.() ?? true
     })
     if (isMine) for (const record of taken) void this.#send(record)
-    this.#wakeWhenDue()
+    this.#wakeWhenDue(isWell ? 0 : BROKEN_OUTBOX_MS)
     this.#endDrains()
   }
 
@@ -166,6 +169,7 @@ export class Sender {
     const { client, settings, counters, metrics } = this.#parts
     const controller = new AbortController()
     this.#inFlight.set(record.key, { record, controller })
+    this.#unanswered.add(record.key)
     if (this.#putBack.delete(record.key)) counters.requestsRetried++
     const { outcome, isAnswered } = await attempt((options) => create(client, record, options), {
       timeoutMs: settings.timeoutMs,
@@ -174,7 +178,7 @@ export class Sender {
       read: receiptFrom,
       onLate: (late) => this.#settleLate(record, late),
     })
-    if (!isAnswered) this.#unanswered.add(record.key)
+    if (isAnswered) this.#unanswered.delete(record.key)
     this.#settle(record, outcome)
     this.#sendDue()
   }
@@ -191,7 +195,9 @@ export class Sender {
   /** The client's own answer, after its deadline: the best proof there is, unless a list was quicker. */
   #settleLate(record: KeitoRecord, outcome: Outcome<Receipt>): void {
     this.#unanswered.delete(record.key)
-    if (this.#isClosed || outcome.type !== 'accepted' || !this.#reconciler.isInDoubt(record)) return
+    // Where nothing can be looked up, the record is held until now; else a list may have been quicker.
+    const isHeld = this.#reconciler.isInDoubt(record) || !canList(this.#parts.client, record.kind)
+    if (this.#isClosed || outcome.type !== 'accepted' || !isHeld) return
     this.#callbacks.guard('outbox', () => this.#deliver(record, outcome.value))
     this.#sendDue()
   }
@@ -240,14 +246,14 @@ export class Sender {
   }
 
   /** Sets the timer for the next thing that will be possible without an answer to what is under way. */
-  #wakeWhenDue(): void {
+  #wakeWhenDue(atLeastMs: number): void {
     if (this.#underWay >= this.#budget.slots) return
     const hasWaiting = this.#parts.outbox.counts().pending > this.#inFlight.size
     const now = this.#now()
     if (hasWaiting && this.#budget.isSpent(now)) {
       this.#callbacks.report(spentReport(this.#parts.settings.requestsPerDay, this.#parts.outbox.counts().pending))
     }
-    const at = Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt())
+    const at = Math.max(now + atLeastMs, now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt())
     if (at >= this.#timerAt || at === Number.POSITIVE_INFINITY) return
     clearTimeout(this.#timer)
     this.#timerAt = at
@@ -263,7 +269,7 @@ export class Sender {
     if (this.#drains.isEmpty) return
     this.#callbacks.guard('outbox', () => {
       if (this.#isClosed) this.#drains.endBefore(Number.POSITIVE_INFINITY)
-      else if (this.#underWay === 0) this.#drains.endBefore(this.#nextWorkAt())
+      else if (this.#underWay === 0 && this.#lookUps.isIdle) this.#drains.endBefore(this.#nextWorkAt())
     })
   }
 

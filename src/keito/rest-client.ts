@@ -13,6 +13,7 @@ import { VERSION } from '../version.ts'
 import { apiRoot, DEFAULT_BASE_URL } from './base-url.ts'
 import type { CallOptions, OutcomeClient, OutcomeResource } from './client.ts'
 import { startDeadline } from './deadline.ts'
+import { outcomeOfDelete } from './deleted.ts'
 import { allPages, PAGE_SIZE } from './pages.ts'
 import { outcomeOfReply } from './reply.ts'
 import { storedRecord } from './stored.ts'
@@ -80,9 +81,7 @@ export class KeitoRestClient implements OutcomeClient {
       ...this.#resource<TimeEntryCreate, TimeEntry>('time_entries'),
       delete: async (id, options) => {
         const path = `time_entries/${encodeURIComponent(id)}`
-        const outcome = await this.#request('DELETE', path, options?.signal)
-        const isGone = outcome.type === 'rejected' && outcome.status === 404
-        return isGone ? { type: 'accepted', value: undefined } : outcome
+        return outcomeOfDelete(await this.#request('DELETE', path, options?.signal))
       },
     }
     this.expenses = this.#resource('expenses')

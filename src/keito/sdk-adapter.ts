@@ -7,6 +7,7 @@ import type { Outcome } from '../delivery/outcome.ts'
 import { outcomeOfError } from '../delivery/outcome-of-error.ts'
 import { withTracingSuppressed } from '../otel/suppress.ts'
 import type { CallOptions, KeitoClient, OutcomeClient, OutcomeResource } from './client.ts'
+import { outcomeOfDelete } from './deleted.ts'
 import { allPages, PAGE_SIZE } from './pages.ts'
 import { storedRecord } from './stored.ts'
 import type { ListQuery, StoredRecord } from './types.ts'
@@ -28,7 +29,7 @@ export function outcomesOf(client: KeitoClient | OutcomeClient): OutcomeClient {
     timeEntries: {
       create: (body) => createdBy(() => timeEntries.create(body)),
       ...lister('time_entries', timeEntries),
-      ...(timeEntries.delete ? { delete: (id: string) => outcomeOfCall(async () => timeEntries.delete?.(id)) } : {}),
+      ...(timeEntries.delete ? { delete: deleter((id) => timeEntries.delete?.(id)) } : {}),
     },
     expenses: { create: (body) => createdBy(() => expenses.create(body)), ...lister('expenses', expenses) },
   }
@@ -48,6 +49,10 @@ function lister<Stored extends StoredRecord>(
         options?.nextPage,
       ),
   }
+}
+
+function deleter(call: (id: string) => unknown) {
+  return async (id: string) => outcomeOfDelete(await outcomeOfCall(async () => call(id)))
 }
 
 async function createdBy(call: () => Promise<unknown>): Promise<Outcome<StoredRecord>> {

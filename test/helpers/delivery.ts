@@ -5,7 +5,7 @@ import type { Outbox } from '../../src/delivery/outbox.ts'
 import type { Outcome } from '../../src/delivery/outcome.ts'
 import { Sender, type SenderParts } from '../../src/delivery/sender.ts'
 import type { CallOptions, OutcomeClient } from '../../src/keito/client.ts'
-import type { StoredRecord } from '../../src/keito/types.ts'
+import type { ListQuery, StoredRecord } from '../../src/keito/types.ts'
 import type { DeliveryOptions, RecordEvent } from '../../src/options.ts'
 import type { Log } from '../../src/telemetry/log.ts'
 import { createCounters } from '../../src/telemetry/stats.ts'
@@ -49,11 +49,36 @@ export const refused = (status: 401 | 403): Outcome<never> => ({
   reason: `HTTP ${status}`,
 })
 export const invalid = { type: 'rejected', status: 400, reason: 'HTTP 400, invalid body: hours' } as const
+export const gone = { type: 'rejected', status: 404, reason: 'HTTP 404' } as const
 export const unknown = { type: 'ambiguous', reason: 'HTTP 502' } as const
 export const never = <T>(): Promise<T> => new Promise<T>(() => undefined)
 
 /** Answers a request for a key; what it gives is handed on as it is, so that it may also be nonsense. */
 export type Answer = (key: string, options: CallOptions | undefined) => unknown
+
+/** Answers a list or a delete; what it gives is handed on as it is. */
+export interface Shelves {
+  /** Absent for a client that cannot list. */
+  readonly list?: (query: ListQuery, options: CallOptions | undefined, kind: KeitoRecord['kind']) => unknown
+  /** Absent for a client that cannot delete. */
+  readonly remove?: (id: string, options: CallOptions | undefined) => unknown
+}
+
+/** A list that was asked for. */
+export interface Listed {
+  readonly kind: KeitoRecord['kind']
+  readonly query: ListQuery
+}
+
+/** What Keito has under some keys, the oldest first; a key that is named twice is stored twice. */
+export const rowsOf = (...keys: readonly string[]) => ({
+  type: 'accepted' as const,
+  value: keys.map((key, i) => ({
+    id: `stored-${key}-${i}`,
+    created_at: new Date(Date.UTC(2026, 2, 1) + i).toISOString(),
+    metadata: { idempotency_key: key },
+  })),
+})
 
 export interface Reported {
   readonly code: string
@@ -64,11 +89,13 @@ export interface Reported {
 /** A sender at work, with everything that can be seen of it. */
 export function aSender(
   answer: Answer,
-  parts: Partial<Omit<SenderParts, 'settings'>> & { settings?: DeliveryOptions } = {},
+  { list, remove, ...parts }: Partial<Omit<SenderParts, 'settings'>> & Shelves & { settings?: DeliveryOptions } = {},
 ) {
   const sent: string[] = []
   const reports: Reported[] = []
   const events: RecordEvent[] = []
+  const lists: Listed[] = []
+  const removed: string[] = []
   let underWay = 0
   let mostUnderWay = 0
   const create = async (body: { readonly metadata: object }, options?: CallOptions) => {
@@ -81,7 +108,25 @@ export function aSender(
       underWay--
     }
   }
-  const client: OutcomeClient = { answers: 'outcomes', timeEntries: { create }, expenses: { create } }
+  const listerOf = (kind: KeitoRecord['kind']) => {
+    if (!list) return {}
+    const ask = async (query: ListQuery, options?: CallOptions) => {
+      lists.push({ kind, query })
+      return (await list(query, options, kind)) as Outcome<readonly StoredRecord[]>
+    }
+    return { list: ask }
+  }
+  const deleter = remove && {
+    delete: async (id: string, options?: CallOptions) => {
+      removed.push(id)
+      return (await remove(id, options)) as Outcome<unknown>
+    },
+  }
+  const client: OutcomeClient = {
+    answers: 'outcomes',
+    timeEntries: { create, ...listerOf('time_entry'), ...deleter },
+    expenses: { create, ...listerOf('expense') },
+  }
   const log: Log = { report: (code, cause, message) => reports.push({ code, cause, message }) }
   const outbox: Outbox = parts.outbox ?? memoryOutbox()
   const counters = createCounters()
@@ -99,5 +144,5 @@ export function aSender(
     outbox.add(records)
     sender.wake()
   }
-  return { sender, outbox, counters, sent, reports, events, send, mostUnderWay: () => mostUnderWay }
+  return { sender, outbox, counters, sent, lists, removed, reports, events, send, mostUnderWay: () => mostUnderWay }
 }
