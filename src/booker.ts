@@ -47,7 +47,7 @@ export class Booker {
     const { log } = outbox
     if (!log) return
     this.#guard('the spans of an export', () => {
-      for (const [traceId, spans] of store.takeUnwritten()) {
+      for (const [traceId, spans] of store.unwritten.takeSpans()) {
         log.spans(traceId, spans)
         log.seal()
       }
@@ -60,12 +60,17 @@ export class Booker {
     const { store, outbox } = this.#parts
     this.#guard('the sessions that were due', () => {
       const settlements = due()
+      const written = new Set<string>()
       for (const [i, settlement] of settlements.entries()) {
         this.#bookOne(settlement)
         // All records of a session, what they left over, and that it is settled: one thing in the journal.
-        if (settlements[i + 1]?.sessionId !== settlement.sessionId) this.#writeSettled(settlement.sessionId)
+        if (settlements[i + 1]?.sessionId === settlement.sessionId) continue
+        this.#writeSettled(settlement.sessionId)
+        written.add(settlement.sessionId)
       }
-      for (const traceId of store.takeForgotten()) outbox.log?.forgotten(traceId)
+      // Those that came to nothing, because another session has their calls, must know that later too.
+      for (const traceId of store.unwritten.takeSettled()) if (!written.has(traceId)) this.#writeSettled(traceId)
+      for (const traceId of store.unwritten.takeForgotten()) outbox.log?.forgotten(traceId)
       outbox.log?.seal()
       this.#rollup.close(windows, performance.now())
       outbox.commit?.()
@@ -75,8 +80,8 @@ export class Booker {
   /** Everything that is to be kept beside the records. */
   memory(): Memory {
     const { store } = this.#parts
-    // All spans are in the states, so nothing of them is left to write.
-    for (const _ of store.takeUnwritten());
+    // All of it is in the states.
+    store.unwritten.clear()
     return { sessions: [...store.states()], forgotten: [...store.forgotten], carry: this.#carry.remainders }
   }
 

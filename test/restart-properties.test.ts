@@ -27,21 +27,21 @@ class WritingProcess {
       this.#write(['spans', traceId, spans], ['settled', traceId, state])
     }
     // They are in the states.
-    for (const _ of this.desk.store.takeUnwritten());
+    for (const _ of this.desk.store.unwritten.takeSpans());
   }
 
   take(spans: readonly SpanLike[], nowMs: number): void {
     this.desk.take(spans, nowMs)
-    for (const [traceId, states] of this.desk.store.takeUnwritten()) this.#write(['spans', traceId, states])
+    for (const [traceId, states] of this.desk.store.unwritten.takeSpans()) this.#write(['spans', traceId, states])
   }
 
   settle(scope: SettleScope, nowMs: number): void {
-    const settled = this.desk.settle(scope, nowMs)
-    for (const traceId of new Set(settled.map(({ sessionId }) => sessionId))) {
+    this.desk.settle(scope, nowMs)
+    for (const traceId of this.desk.store.unwritten.takeSettled()) {
       const state = this.desk.store.settledState(traceId)
       if (state) this.#write(['settled', traceId, state])
     }
-    const forgotten = this.desk.store.takeForgotten()
+    const forgotten = this.desk.store.unwritten.takeForgotten()
     if (forgotten.length > 0) this.#write(['forgotten', forgotten])
   }
 

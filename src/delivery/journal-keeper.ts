@@ -15,6 +15,8 @@ import { Replay } from './replay.ts'
 const TICK_MS = 30_000
 /** A journal is compacted when it is as long, and twice as long as after the last time. */
 const COMPACT_BYTES = 16 * 1024 * 1024
+/** A journal without room is compacted when it has grown by this factor since. */
+const WORTH_COMPACTING = 1.25
 
 /** What a {@link JournalKeeper} works with. */
 export interface KeeperParts {
@@ -45,7 +47,9 @@ export class JournalKeeper {
   #ops: string[] = []
   #needsSync = false
   #hasTaken = false
-  #compactAt = COMPACT_BYTES
+  /** Its size after the last compaction, and after the last commit. */
+  #compactedBytes = 0
+  #committedBytes = 0
   /** Adopted journals that could not be removed yet, and ids of journals of this outbox that were given up. */
   #unreleased: readonly Claimed[] = []
   readonly #givenUp = new Set<string>()
@@ -64,9 +68,12 @@ export class JournalKeeper {
     this.#timer.unref?.()
   }
 
-  /** Whether the journal may grow. Without a disk there is nothing to grow. */
+  /**
+   * Whether the journal may grow, as of the last commit: what belongs together is taken in as a whole. Without a disk
+   * there is nothing to grow.
+   */
   get hasRoom(): boolean {
-    return this.#journal === undefined || this.#journal.bytes < this.#parts.maxBytes
+    return this.#journal === undefined || this.#committedBytes < this.#parts.maxBytes
   }
 
   /** Takes an operation in; it is written by the next {@link commit}, together with the others up to the next seal. */
@@ -94,7 +101,8 @@ export class JournalKeeper {
     this.#try((journal) => {
       journal.commit({ sync: this.#needsSync && this.#parts.sync })
       this.#needsSync = false
-      if (journal.bytes >= this.#compactAt) this.#compact(journal, [])
+      if (this.#isWorthCompacting(journal.bytes)) this.#compact(journal, [])
+      this.#committedBytes = journal.bytes
     })
     if (!this.#hasTaken) return true
     this.#hasTaken = false
@@ -200,10 +208,17 @@ export class JournalKeeper {
     return replay
   }
 
+  /** A compaction must pay: it writes everything that is kept. */
+  #isWorthCompacting(bytes: number): boolean {
+    if (bytes >= this.#parts.maxBytes) return bytes > this.#compactedBytes * WORTH_COMPACTING
+    return bytes >= Math.max(COMPACT_BYTES, this.#compactedBytes * 2)
+  }
+
   #compact(journal: Journal, absorbed: readonly string[]): void {
     const frames = this.#parts.snapshot()
     this.#rewrite(journal, absorbed.length > 0 ? [[['absorbed', absorbed]], ...frames] : frames)
-    this.#compactAt = Math.max(COMPACT_BYTES, journal.bytes * 2)
+    this.#compactedBytes = journal.bytes
+    this.#committedBytes = journal.bytes
   }
 
   /** The snapshot has all that was taken in, so what waited to be written is not needed any more. */

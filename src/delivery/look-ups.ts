@@ -45,7 +45,8 @@ export class LookUps {
   readonly #parts: LookUpParts
   readonly #underWay = new Set<AbortController>()
   readonly #turns = new Set<() => void>()
-  #undoing = 0
+  /** Lists whose findings are not acted on yet, and records whose copies are not deleted yet. */
+  #unfinished = 0
   #isClosed = false
 
   constructor(parts: LookUpParts) {
@@ -57,9 +58,9 @@ export class LookUps {
     return this.#underWay.size
   }
 
-  /** Whether there is nothing to wait for: no request, and no copy that is to be deleted. */
+  /** Whether there is nothing to wait for. */
   get isIdle(): boolean {
-    return this.#underWay.size === 0 && this.#undoing === 0
+    return this.#unfinished === 0
   }
 
   /** Starts the list that is due. Returns false when none is. */
@@ -82,6 +83,7 @@ export class LookUps {
   async #lookUp(group: DoubtGroup): Promise<void> {
     const { client, reconciler, budget, callbacks, isUnanswered, onEnd } = this.#parts
     const startedAt = this.#parts.now()
+    this.#unfinished++
     const outcome = await this.#request((options) => list(client, group, options), rowsFrom)
     if (this.#isClosed) return
     const now = this.#parts.now()
@@ -92,6 +94,7 @@ export class LookUps {
     for (const finding of reconciler.conclude(group, startedAt, freeAt, outcome, isUnanswered)) {
       callbacks.guard('outbox', () => this.#act(finding))
     }
+    this.#unfinished--
     onEnd()
   }
 
@@ -113,13 +116,13 @@ export class LookUps {
   async #undo(record: KeitoRecord, first: StoredRecord, extra: readonly StoredRecord[]): Promise<void> {
     const { client, counters, callbacks, onEnd } = this.#parts
     counters.recordsDuplicated += extra.length
-    this.#undoing++
+    this.#unfinished++
     const left: string[] = []
     for (const row of extra) {
       const mayDelete = record.kind === 'time_entry' && client.timeEntries.delete && isSameBooking(first, row)
       if (!mayDelete || !(await this.#isDeleted(row.id))) left.push(row.id)
     }
-    this.#undoing--
+    this.#unfinished--
     callbacks.report(duplicateReport(record, first.id, extra.length, left))
     onEnd()
   }

@@ -22,6 +22,11 @@ export class RecentKeys {
     return this.#young.has(key) || this.#old.has(key)
   }
 
+  delete(key: string): void {
+    this.#young.delete(key)
+    this.#old.delete(key)
+  }
+
   /** The keys, the oldest first. */
   *[Symbol.iterator](): Generator<string> {
     yield* this.#old

@@ -85,13 +85,13 @@ export class RecordStates {
 
   /** Takes a record in at the end of the order. */
   add(record: KeitoRecord): void {
-    this.#known.add(record.key)
+    this.#know(record)
     this.#queue.push(this.#placed(record))
   }
 
   /** Takes a record in that is to be merged with others. */
   gather(record: KeitoRecord): void {
-    this.#known.add(record.key)
+    this.#know(record)
     this.#gathered.set(record.key, this.#placed(record))
   }
 
@@ -136,7 +136,7 @@ export class RecordStates {
 
   /** Takes in a record that a process left which is gone: it may have been sent. */
   addHeld(record: KeitoRecord, reason: string, wasSent: boolean): void {
-    this.#known.add(record.key)
+    this.#know(record)
     this.#held.set(record.key, { ...this.#placed(record), reason, wasSent })
   }
 
@@ -243,6 +243,12 @@ export class RecordStates {
     const placed = this.#inFlight.get(key)
     this.#inFlight.delete(key)
     return placed
+  }
+
+  /** A record may come back: sent again as a dead letter, or as the only one of its rollup. */
+  #know({ key }: KeitoRecord): void {
+    this.#known.add(key)
+    this.#gone.delete(key)
   }
 
   #forget(key: string): void {

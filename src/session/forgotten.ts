@@ -7,15 +7,9 @@
 /** Ids kept at most; beyond it the oldest is dropped, and its late spans would make a new session. */
 const MAX_IDS = 50_000
 
-/** Remembers ids within a bound, and which of them are new. */
+/** Remembers ids within a bound. */
 export class Forgotten {
   readonly #ids = new Set<string>()
-  #fresh: string[] | undefined
-
-  /** @param isWritten Whether new ids are to be written down: see {@link Forgotten.takeFresh}. */
-  constructor(isWritten: boolean) {
-    if (isWritten) this.#fresh = []
-  }
 
   has(traceId: string): boolean {
     return this.#ids.has(traceId)
@@ -23,15 +17,7 @@ export class Forgotten {
 
   add(traceId: string): void {
     this.#ids.add(traceId)
-    this.#fresh?.push(traceId)
     if (this.#ids.size > MAX_IDS) this.#ids.delete(this.#ids.values().next().value ?? '')
-  }
-
-  /** Takes out the ids that came since the last call. */
-  takeFresh(): readonly string[] {
-    const fresh = this.#fresh ?? []
-    if (this.#fresh) this.#fresh = []
-    return fresh
   }
 
   /** All ids, the oldest first. */

@@ -24,9 +24,10 @@ import { settle } from './ledger.ts'
 import { matchTwins } from './match-twins.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
-import { mergeLedgers, type SessionState, type SettledState, type SpanState } from './state.ts'
+import { mergeLedgers, type SessionState, type SettledState } from './state.ts'
 import { type StatementRules, statementOf } from './statement.ts'
 import { type SessionTree, treeOf } from './tree.ts'
+import { Unwritten } from './unwritten.ts'
 import { countUsage } from './usage.ts'
 
 /** The rules of a store, from the options of the exporter. */
@@ -36,7 +37,7 @@ export interface StoreRules extends StatementRules {
   readonly keepsFailedTime: boolean
   /** Whether the same call recorded by two instrumentations is looked for. */
   readonly detectDuplicates: boolean
-  /** Whether sessions are written down: see {@link SessionStore.takeUnwritten}. */
+  /** Whether sessions are written down: see {@link SessionStore.unwritten}. */
   readonly isWritten: boolean
 }
 
@@ -45,22 +46,22 @@ export type SettleScope = 'due' | 'rooted' | 'all'
 
 /** Remembers sessions and settles them. */
 export class SessionStore {
+  /** What is to be written down. */
+  readonly unwritten: Unwritten
   readonly #rules: StoreRules
   readonly #counters: Counters
   readonly #instrumentations: Instrumentations
   readonly #open = new Map<string, Session>()
   readonly #settled = new Map<string, Session>()
   readonly #empty = new Map<string, Session>()
-  readonly #forgotten: Forgotten
+  readonly #forgotten = new Forgotten()
   readonly #calls = new CallIndex()
   readonly #twins = new TwinBook()
-  /** Sessions with spans that have not been written down. */
-  readonly #unwritten = new Set<Session>()
   #spans = 0
 
   constructor(rules: StoreRules, counters: Counters, findings: Findings) {
     this.#rules = rules
-    this.#forgotten = new Forgotten(rules.isWritten)
+    this.unwritten = new Unwritten(rules.isWritten)
     this.#counters = counters
     this.#instrumentations = new Instrumentations(findings)
   }
@@ -103,7 +104,7 @@ export class SessionStore {
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
     if (fact) this.#instrumentations.note(fact)
-    if (this.#rules.isWritten) this.#unwritten.add(session)
+    this.unwritten.noteSpans(session)
     this.#reopen(session)
     return true
   }
@@ -131,24 +132,10 @@ export class SessionStore {
     return settlements
   }
 
-  /** Takes out the spans that have to be written down, by trace id. Spans of no interest wait until one of interest comes. */
-  *takeUnwritten(): Generator<readonly [traceId: string, spans: readonly SpanState[]]> {
-    for (const session of this.#unwritten) {
-      const spans = session.takeUnwritten()
-      if (spans.length > 0) yield [session.traceId, spans]
-    }
-    this.#unwritten.clear()
-  }
-
   /** What the settlements of a session came to, to be written down; undefined when it is forgotten. */
   settledState(traceId: string): SettledState | undefined {
     const session = this.#sessionOf(traceId)
     return session && { ledger: session.ledger, twins: this.#twins.decisionsOn(session.facts.values()) }
-  }
-
-  /** Takes out the ids of sessions that are over since the last call. */
-  takeForgotten(): readonly string[] {
-    return this.#forgotten.takeFresh()
   }
 
   /** Everything that is known, to be written down. */
@@ -198,8 +185,7 @@ export class SessionStore {
       for (const session of sessions.values()) this.#forget(session)
       sessions.clear()
     }
-    this.#unwritten.clear()
-    this.#forgotten.takeFresh()
+    this.unwritten.clear()
   }
 
   #sessionOf(traceId: string): Session | undefined {
@@ -249,6 +235,7 @@ export class SessionStore {
       const { keepsFailedTime } = this.#rules
       const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })
       session.ledger = ledger
+      this.unwritten.noteSettled(session.traceId)
       session.hasNews = false
       for (const settlement of settlements) due.push(settlement)
       if (settlements.length > 0) this.#counters.sessionsSettled++
@@ -283,6 +270,7 @@ export class SessionStore {
     this.#settled.delete(session.traceId)
     for (const fact of session.facts.values()) if (isCall(fact)) this.#calls.remove(fact)
     this.#forgotten.add(session.traceId)
+    this.unwritten.noteForgotten(session.traceId)
   }
 }
 
