@@ -237,7 +237,9 @@ describe('an ambiguous answer', () => {
 
   it('is over when the client says after its deadline that the record was stored, and is not when it says else', async () => {
     const late = { a: accepted('late-1'), b: invalid, c: busy() }
-    const work = aSender((key) => new Promise((resolve) => setTimeout(() => resolve(late[key as keyof typeof late]), 11_000)))
+    const work = aSender(
+      (key) => new Promise((resolve) => setTimeout(() => resolve(late[key as keyof typeof late]), 11_000)),
+    )
     work.send(timeEntry('a'), timeEntry('b'), timeEntry('c'))
     await minutes(1)
     expect(work.outbox.held().map(({ record }) => record.key)).toEqual(['b', 'c'])
