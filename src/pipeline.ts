@@ -6,6 +6,7 @@
 import { Booker } from './booker.ts'
 import { connect } from './connect.ts'
 import type { Outbox } from './delivery/outbox.ts'
+import { canList } from './delivery/requests.ts'
 import { Sender } from './delivery/sender.ts'
 import { readHints } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
@@ -52,6 +53,7 @@ export class Pipeline {
     this.#sender = new Sender({ ...connection, counters, log, metrics })
     outbox.open?.({
       destination,
+      canLookUp: canList(connection.client, 'time_entry') && canList(connection.client, 'expense'),
       report: (code, cause, message) => log.report(code, cause, message),
       wake: () => this.#sender.resume(),
       snapshot: () => this.#booker.memory(),

@@ -252,7 +252,15 @@ describe('dead letters that are redelivered', () => {
     const wake = vi.fn()
     const nothing = () => undefined
     const snapshot = () => ({ sessions: [], forgotten: [], carry: [] })
-    outbox.open?.({ destination: '', report: nothing, wake, snapshot, restore: nothing, abandon: nothing })
+    outbox.open?.({
+      destination: '',
+      canLookUp: true,
+      report: nothing,
+      wake,
+      snapshot,
+      restore: nothing,
+      abandon: nothing,
+    })
     outbox.take()
     outbox.bury('a', 'HTTP 404')
     outbox.redeliver()

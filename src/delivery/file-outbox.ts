@@ -97,6 +97,7 @@ export class FileOutbox extends RecordOutbox {
       ...this.#options,
       node,
       destination: host.destination,
+      canLookUp: host.canLookUp,
       report: host.report,
       snapshot: () => framesOf(this.states, host.snapshot()),
       opened: (journal) => {

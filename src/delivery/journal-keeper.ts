@@ -8,8 +8,9 @@ import { type Claimed, claimDead, release } from './journal/adopt.ts'
 import { codeOf, describeFsError } from './journal/fs-error.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import type { NodeModules } from './journal/node.ts'
-import { jsonOf, type Op, opsIn } from './journal-ops.ts'
-import { Replay } from './replay.ts'
+import { jsonOf, type Op } from './journal-ops.ts'
+import { leftIn, readableOf } from './left-behind.ts'
+import type { Replay } from './replay.ts'
 
 /** How often the journal is touched, dead journals are looked for, and a failed disk is tried again. */
 const TICK_MS = 30_000
@@ -28,6 +29,8 @@ export interface KeeperParts {
   /** Longest journal, in bytes. */
   readonly maxBytes: number
   readonly node: NodeModules
+  /** Whether records can be looked up in Keito, so that an old journal cannot make anything be booked twice. */
+  readonly canLookUp: boolean
   report(code: KeitoErrorCode, cause: string, message: string): void
   /** Everything that is to be kept, as frames of operations. */
   snapshot(): Iterable<readonly Op[]>
@@ -112,17 +115,24 @@ export class JournalKeeper {
   /** Writes what is worth keeping, and ends. Another process, or a later exporter of this one, goes on from it. */
   close(): void {
     clearInterval(this.#timer)
-    this.#try((journal) => {
+    const journal = this.#journal
+    this.#journal = undefined
+    if (!journal) return
+    try {
       const frames = [...this.#parts.snapshot()]
       if (frames.length > 0) this.#rewrite(journal, [...frames, [['closed']]])
       journal.close({ remove: frames.length === 0 })
-    })
-    this.#journal = undefined
+    } catch (error) {
+      // What was committed before says the same at greater length.
+      closeQuietly(journal, false)
+      const { directory, report } = this.#parts
+      report('outbox', 'close', `The journal was left as it was: ${describeFsError(error, directory)}.`)
+    }
   }
 
   #tick(): void {
     if (!this.#journal) this.#open()
-    else {
+    else if (this.#isOwned()) {
       this.#try((journal) => {
         journal.beat()
         this.#adopt(journal)
@@ -152,25 +162,11 @@ export class JournalKeeper {
   }
 
   #adopt(journal: Journal): void {
-    const { directory, node, adopt, report } = this.#parts
+    const { directory, node, adopt } = this.#parts
     const found = [...this.#unreleased, ...claimDead(directory, journal.name, node)]
-    for (const { id, error } of found) {
-      if (error !== undefined)
-        report(
-          'outbox',
-          `adopt:${id}`,
-          `A journal that a process left could not be read: ${describeFsError(error, directory)}. It is tried again.`,
-        )
-    }
-    const readable = found.filter(({ error }) => error === undefined)
+    const readable = readableOf(found, this.#parts)
     if (readable.length === 0) return
-    const known = new Set([...this.#givenUp, ...this.#unreleased.map(({ id }) => id)])
-    const replays = readable
-      .filter(({ id }) => !known.has(id))
-      .map((claimed) => ({ id: claimed.id, replay: this.#replay(claimed) }))
-    for (const { replay } of replays) for (const id of replay.absorbed) known.add(id)
-    const left = replays.filter(({ id }) => !known.has(id)).map(({ replay }) => replay)
-    this.#sayWhatIsLeft(left)
+    const left = leftIn(readable, [...this.#givenUp, ...this.#unreleased.map(({ id }) => id)], this.#parts)
     adopt(left, journal)
     this.#unreleased = readable
     this.#compact(
@@ -178,34 +174,6 @@ export class JournalKeeper {
       readable.map(({ id }) => id),
     )
     this.#unreleased = readable.filter((claimed) => !isReleased(claimed, node))
-  }
-
-  #sayWhatIsLeft(left: readonly Replay[]): void {
-    const crashed = left.filter(({ isClosed }) => !isClosed)
-    const records = crashed.reduce((sum, replay) => sum + replay.records.length, 0)
-    const sessions = crashed.reduce((sum, replay) => sum + replay.memory.sessions.length, 0)
-    if (records + sessions === 0) return
-    this.#parts.report(
-      'interrupted',
-      'interrupted',
-      `A process ended without a shutdown. ${records} records and ${sessions} sessions that it left are taken over; ` +
-        'runs whose spans never come are booked as interrupted. Await provider.shutdown() before the process ends.',
-    )
-  }
-
-  #replay(claimed: Claimed): Replay {
-    const replay = new Replay()
-    let damaged = claimed.damaged
-    for (const payload of claimed.payloads) {
-      const ops = opsIn(payload)
-      if (ops) for (const op of ops) replay.apply(op)
-      else damaged++
-    }
-    if (damaged > 0) {
-      const message = `The journal ${claimed.id} in ${this.#parts.directory} is damaged: ${damaged} of its ${damaged + claimed.payloads.length} entries cannot be read and are lost. Check the disk.`
-      this.#parts.report('outbox', 'damaged', message)
-    }
-    return replay
   }
 
   /** A compaction must pay: it writes everything that is kept. */
@@ -230,15 +198,16 @@ export class JournalKeeper {
 
   #isOwned(): boolean {
     const journal = this.#journal
-    if (!journal) return true
-    let isOwned = true
-    this.#try(() => {
-      isOwned = journal.isOwned()
-    })
-    if (isOwned) return true
+    if (!journal || isOwned(journal)) return true
+    this.#lose(journal)
+    return false
+  }
+
+  /** Another process goes on from what was in the journal; here it is forgotten. */
+  #lose(journal: Journal): void {
     this.#journal = undefined
     this.#ops = []
-    journal.close({ remove: false })
+    closeQuietly(journal, false)
     this.#parts.abandon()
     this.#parts.report(
       'outbox',
@@ -247,7 +216,6 @@ export class JournalKeeper {
         'That process books what was in it; this one goes on with a new journal.',
     )
     this.#open()
-    return false
   }
 
   #try(act: (journal: Journal) => void): void {
@@ -259,25 +227,45 @@ export class JournalKeeper {
     }
   }
 
-  /** Goes on in memory. What is on disk is of the past from now on, and is not to be gone on from. */
+  /**
+   * Goes on in memory. What is on disk is of the past from now on. It stays, in case this process ends before the disk
+   * is well again, where the next process can look up in Keito what of it has been booked meanwhile.
+   */
   #giveUp(error: unknown): void {
-    const { directory, report } = this.#parts
+    const { directory, report, canLookUp } = this.#parts
     const journal = this.#journal
+    if (journal && !isOwned(journal)) {
+      this.#lose(journal)
+      return
+    }
     this.#journal = undefined
     this.#isBehind = true
     this.#ops = []
     if (journal) {
       this.#givenUp.add(journal.name.id)
-      try {
-        journal.close({ remove: true })
-      } catch {
-        // It stays there. What it says is looked up in Keito before anything of it is sent.
-      }
+      closeQuietly(journal, !canLookUp)
     }
     const message =
       `${describeFsError(error, directory)}. Work goes on in memory: what Keito does not have when this process ends is ` +
       'lost. The directory is tried again every 30 seconds.'
     report('outbox', codeOf(error) ?? 'write', message.charAt(0).toUpperCase() + message.slice(1))
+  }
+}
+
+/** In doubt it is: a disk that cannot say so is reported by the next write. */
+function isOwned(journal: Journal): boolean {
+  try {
+    return journal.isOwned()
+  } catch {
+    return true
+  }
+}
+
+function closeQuietly(journal: Journal, remove: boolean): void {
+  try {
+    journal.close({ remove })
+  } catch {
+    // The disk has failed already, and that is reported.
   }
 }
 

@@ -58,6 +58,8 @@ export interface Memory {
 export interface OutboxHost {
   /** Tells this exporter's account and server from others: what was accepted for one is never sent to another. */
   readonly destination: string
+  /** Whether it can look up in Keito what has been booked. */
+  readonly canLookUp: boolean
   /** Reports a problem to the user. */
   report(code: KeitoErrorCode, cause: string, message: string): void
   /** Says that records wait, or are held, that nobody has told the exporter of. */

@@ -36,11 +36,6 @@ export function list(client: OutcomeClient, group: DoubtGroup, options: CallOpti
     : client.expenses.list?.(query, options)
 }
 
-/** Whether the client can delete time entries. Nobody can delete expenses. */
-export function canDelete(client: OutcomeClient): boolean {
-  return typeof client.timeEntries.delete === 'function'
-}
-
 /** Asks the client to delete a time entry. */
 export function remove(client: OutcomeClient, id: string, options: CallOptions): unknown {
   return client.timeEntries.delete?.(id, options)
