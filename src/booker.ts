@@ -89,7 +89,6 @@ export class Booker {
   restore({ sessions, forgotten, carry }: Memory): void {
     this.#parts.store.restore(sessions, forgotten, performance.now())
     this.#carry.restore(carry)
-    this.#rollup.resume(performance.now())
   }
 
   /** Lets go of everything, because another process has it. */
@@ -118,9 +117,9 @@ export class Booker {
   #keep(records: readonly KeitoRecord[], lookUpFirst: boolean): void {
     const { settings, outbox, counters } = this.#parts
     counters.recordsMade += records.length
-    const refused = settings.rollup
-      ? this.#rollup.take(records, performance.now())
-      : outbox.add(records, { lookUpFirst })
+    // What may have been booked already is looked up by its own key, and so it is not merged.
+    const isGathered = settings.rollup && !lookUpFirst
+    const refused = isGathered ? this.#rollup.take(records, performance.now()) : outbox.add(records, { lookUpFirst })
     for (const record of refused) this.#countDropped(record.key, OUTBOX_FULL)
   }
 

@@ -28,7 +28,6 @@ import type { KeitoStats } from './telemetry/stats.ts'
 export class KeitoSpanExporter {
   readonly #pipeline: Pipeline
   #shutdown: Promise<void> | undefined
-  #isClosed = false
 
   /** @param options All may be left out that environment variables or span attributes give. */
   constructor(options: KeitoExporterOptions = {}) {
@@ -65,7 +64,7 @@ export class KeitoSpanExporter {
    * ```
    */
   async forceFlush(): Promise<void> {
-    if (!this.#isClosed) await this.#pipeline.flush()
+    if (!this.#pipeline.isClosed) await this.#pipeline.flush()
   }
 
   /**
@@ -73,9 +72,7 @@ export class KeitoSpanExporter {
    * left. Spans are accepted until it resolves. Never rejects; may be called again.
    */
   shutdown(): Promise<void> {
-    this.#shutdown ??= this.#pipeline.close().finally(() => {
-      this.#isClosed = true
-    })
+    this.#shutdown ??= this.#pipeline.close()
     return this.#shutdown
   }
 
@@ -92,7 +89,8 @@ export class KeitoSpanExporter {
   }
 
   #take(spans: readonly SpanLike[]): ExportResultLike {
-    if (this.#isClosed) return { code: 1, error: new KeitoError('closed', 'KeitoSpanExporter has been shut down') }
+    if (this.#pipeline.isClosed)
+      return { code: 1, error: new KeitoError('closed', 'KeitoSpanExporter has been shut down') }
     if (!Array.isArray(spans)) {
       return {
         code: 1,

@@ -16,7 +16,7 @@ import { callable, meterProviderOf, processEnv, resolveOptions, unknownOptions }
 import { SessionStore, type SettleScope } from './session/store.ts'
 import { createFindingsReport } from './telemetry/findings-report.ts'
 import { createLog, type Log } from './telemetry/log.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
 
 /** From spans to delivered records. No method throws, except the constructor. */
@@ -27,6 +27,7 @@ export class Pipeline {
   readonly #store: SessionStore
   readonly #outbox: Outbox
   readonly #booker: Booker
+  readonly #metrics: Metrics
   readonly #sender: Sender
   #timer: ReturnType<typeof setTimeout> | undefined
   #isClosed = false
@@ -49,8 +50,8 @@ export class Pipeline {
     this.#outbox = outbox
     this.#store = new SessionStore(rules, counters, createFindingsReport(log))
     this.#booker = new Booker({ settings, store: this.#store, outbox, counters, log })
-    const metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
-    this.#sender = new Sender({ ...connection, counters, log, metrics })
+    this.#metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
+    this.#sender = new Sender({ ...connection, counters, log, metrics: this.#metrics })
     outbox.open?.({
       destination,
       canLookUp: canList(connection.client, 'time_entry') && canList(connection.client, 'expense'),
@@ -63,6 +64,13 @@ export class Pipeline {
       },
       abandon: () => this.#booker.abandon(),
     })
+    // An outbox that an earlier exporter has filled may hold records.
+    this.#sender.resume()
+  }
+
+  /** Whether it has shut down, and takes nothing in any more. */
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */
@@ -100,8 +108,8 @@ export class Pipeline {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#sender.close()
-    this.#sayWhatIsLeft()
-    this.#outbox.close?.()
+    this.#metrics.close()
+    this.#sayWhatIsLeft(this.#outbox.close?.() ?? false)
   }
 
   /** What has been counted so far. */
@@ -163,7 +171,7 @@ export class Pipeline {
     )
   }
 
-  #sayWhatIsLeft(): void {
+  #sayWhatIsLeft(isOnDisk: boolean): void {
     const { pending, held, unassigned } = this.#outbox.counts()
     const left = [
       pending > 0 ? `${pending} not sent` : '',
@@ -171,9 +179,9 @@ export class Pipeline {
       unassigned > 0 ? `${unassigned} without a project, task or category` : '',
     ].filter(Boolean)
     if (left.length === 0) return
-    const future = this.#outbox.log
+    const future = isOnDisk
       ? 'They are in the outbox directory, and the next process goes on with them.'
-      : 'A memory outbox loses them when the process ends; see fileOutbox (KEITO_OUTBOX_DIR).'
+      : 'They are in memory, and lost when the process ends; see fileOutbox (KEITO_OUTBOX_DIR).'
     const message = `The exporter shut down with records that Keito may not have: ${left.join(', ')}. ${future}`
     this.#log.report('undelivered', 'shutdown', message)
   }

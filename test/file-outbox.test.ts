@@ -388,7 +388,11 @@ describe('a journal that another process has taken over', () => {
     const taken = one.kill()
     rmSync(journal)
     one.wire = 'open'
+    // So long this process must have stood still, or another could not have taken its journal for dead.
+    const stoodStillUntil = Date.now() + 120_000
+    vi.spyOn(Date, 'now').mockReturnValue(stoodStillUntil)
     await one.flush()
+    vi.restoreAllMocks()
     expect(world.keito.requests).toEqual([])
     expect(one.codes).toEqual(['outbox'])
     expect(one.exporter.stats()).toMatchObject({ openSessions: 0, recordsPending: 0 })
@@ -400,6 +404,20 @@ describe('a journal that another process has taken over', () => {
     expect(world.keito.keys).toHaveLength(4)
     expect(world.keito.tokensOf()).toBe(2 * TOKENS)
   })
+})
+
+it('a journal that somebody has removed is missed before the next request, and what was in it is not lost', async () => {
+  const world = new World()
+  const one = world.start({ wire: 'cut' })
+  one.take(aRun())
+  const [journal = ''] = journalsIn(world.directory)
+  rmSync(journal)
+  one.wire = 'open'
+  await one.flush()
+  expect(world.keito.keys).toHaveLength(2)
+  expect(world.keito.tokensOf()).toBe(TOKENS)
+  expect(one.codes).toEqual(['outbox'])
+  await one.end()
 })
 
 it('a process says every 30 seconds that it lives, to those that cannot see it otherwise', () => {

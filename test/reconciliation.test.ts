@@ -425,7 +425,7 @@ describe('a client that ignores its deadline', () => {
     work.send(timeEntry('a'))
     await seconds(599)
     expect(work.sent).toEqual(['a'])
-    expect(work.lists.length).toBeGreaterThan(5)
+    expect(work.lists).toHaveLength(1)
     await seconds(32)
     expect(work.sent).toEqual(['a', 'a'])
     expect(work.counters.recordsDelivered).toBe(1)

@@ -42,18 +42,6 @@ describe('a window', () => {
     expect(keysOf(outbox)).toEqual(['b'])
   })
 
-  it('begins at the start of a process for what another had gathered', () => {
-    const outbox = memoryOutbox()
-    outbox.gather([timeEntry('a')])
-    const window = new RollupWindow(outbox, 1000)
-    expect(window.isEmpty).toBe(true)
-    window.resume(5000)
-    window.close('due', 5999)
-    expect(keysOf(outbox)).toEqual([])
-    window.close('due', 6000)
-    expect(keysOf(outbox)).toEqual(['a'])
-  })
-
   it('of no length sends at the next look', () => {
     const outbox = memoryOutbox()
     const window = new RollupWindow(outbox, undefined)

@@ -98,7 +98,7 @@ describe.each(Object.entries(outages))('a shutdown while %s', (_name, outage) =>
     const { left } = await shutDown(await outage(), memoryOutbox())
     expect(left).toHaveLength(1)
     expect(sumOf(countsIn(left[0]?.message))).toBe(2 * RUNS)
-    expect(left[0]?.message).toMatch(/loses them/)
+    expect(left[0]?.message).toMatch(/lost when the process ends/)
   })
 
   it('with a file outbox leaves them to the next process, which books each once', async () => {

@@ -63,7 +63,8 @@ export class DeadLetters {
     const { fs } = this.#node
     const fd = fs.openSync(this.#path, 'a', FILE_MODE)
     try {
-      fs.writeSync(fd, `${lines.join('\n')}\n`)
+      // Unlike writeSync, it goes on where a write was short.
+      fs.appendFileSync(fd, `${lines.join('\n')}\n`)
       fs.fdatasyncSync(fd)
     } finally {
       fs.closeSync(fd)

@@ -25,10 +25,10 @@ export class Fifo<T> {
     this.#items.push(item)
   }
 
-  /** Puts an item behind the last one that is to come before it. Quick when that one is near the end. */
-  insert(item: T, comesBefore: (other: T) => boolean): void {
-    const before = this.#items.findLastIndex((other, i) => i < this.#head || comesBefore(other))
-    this.#items.splice(before + 1, 0, item)
+  /** Puts the items in order. Quick when most of them are. */
+  sort(compare: (a: T, b: T) => number): void {
+    this.#compact()
+    this.#items.sort(compare)
   }
 
   /** Takes the next item out. */

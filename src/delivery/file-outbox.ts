@@ -93,6 +93,8 @@ export class FileOutbox extends RecordOutbox {
     const node = this.#node
     const { directory } = this.#options
     this.host = host
+    // Given to a second exporter after the first has shut down, it goes on from the disk like anybody else.
+    this.states.clear()
     this.#keeper = new JournalKeeper({
       ...this.#options,
       node,
@@ -118,9 +120,10 @@ export class FileOutbox extends RecordOutbox {
     this.#keeper.start()
   }
 
-  close(): void {
-    this.#keeper?.close()
+  close(): boolean {
+    const isOnDisk = this.#keeper?.close() ?? false
     this.#keeper = undefined
+    return isOnDisk
   }
 
   commit(): boolean {
@@ -166,13 +169,14 @@ export class FileOutbox extends RecordOutbox {
     if (!this.#keeper) return 0
     let count = super.redeliver()
     this.#onDisk((letters) => {
-      // A letter can be there twice, when a process was killed while it took the letters of another over.
-      const again = letters.all().filter(({ record }) => !this.states.isHere(record.key))
-      for (const { record } of again) if (!this.states.isHere(record.key)) this.merge([], record)
-      // Only what is in the journal may go from here.
+      for (const { record } of letters.all()) {
+        // A letter can be there twice, when a process was killed while it took the letters of another over.
+        if (this.states.isHere(record.key)) continue
+        this.merge([], record)
+        count++
+      }
       this.commit()
-      letters.clear()
-      count += again.length
+      if (this.#keeper?.isOnDisk) letters.clear()
     })
     this.host?.wake()
     return count

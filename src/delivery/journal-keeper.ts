@@ -4,12 +4,13 @@
  * @module
  */
 import type { KeitoErrorCode } from '../errors.ts'
-import { type Claimed, claimDead, release } from './journal/adopt.ts'
+import { Adoption } from './adoption.ts'
 import { codeOf, describeFsError } from './journal/fs-error.ts'
+import { closeQuietly, isStillOurs } from './journal/in-trouble.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import type { NodeModules } from './journal/node.ts'
+import { LEASE_MS } from './journal/owner.ts'
 import { jsonOf, type Op } from './journal-ops.ts'
-import { leftIn, readableOf } from './left-behind.ts'
 import type { Replay } from './replay.ts'
 
 /** How often the journal is touched, dead journals are looked for, and a failed disk is tried again. */
@@ -45,6 +46,7 @@ export interface KeeperParts {
 /** Methods do not throw: when the disk fails, that is reported, and everything goes on in memory. */
 export class JournalKeeper {
   readonly #parts: KeeperParts
+  readonly #adoption: Adoption
   #journal: Journal | undefined
   /** Operations of the frame that is not sealed. */
   #ops: string[] = []
@@ -53,15 +55,17 @@ export class JournalKeeper {
   /** Its size after the last compaction, and after the last commit. */
   #compactedBytes = 0
   #committedBytes = 0
-  /** Adopted journals that could not be removed yet, and ids of journals of this outbox that were given up. */
-  #unreleased: readonly Claimed[] = []
-  readonly #givenUp = new Set<string>()
+  /** When the journal was written or touched last, Unix time in milliseconds. */
+  #touchedAt = 0
+  /** How often another process has taken the journal over. */
+  #losses = 0
   /** Whether something happened while there was no journal to write it to. */
   #isBehind = false
   #timer: ReturnType<typeof setInterval> | undefined
 
   constructor(parts: KeeperParts) {
     this.#parts = parts
+    this.#adoption = new Adoption(parts)
   }
 
   /** Opens a journal and takes over what dead processes left. */
@@ -69,6 +73,11 @@ export class JournalKeeper {
     this.#open()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#timer.unref?.()
+  }
+
+  /** Whether what is committed is on disk. */
+  get isOnDisk(): boolean {
+    return this.#journal !== undefined
   }
 
   /**
@@ -100,44 +109,53 @@ export class JournalKeeper {
    * Writes everything down. Returns false when another process has taken the journal over, and with it what was taken.
    */
   commit(): boolean {
+    const lossesBefore = this.#losses
+    if (this.#stoodStill) this.#checkOwner()
     this.seal()
     this.#try((journal) => {
       journal.commit({ sync: this.#needsSync && this.#parts.sync })
       this.#needsSync = false
-      if (this.#isWorthCompacting(journal.bytes)) this.#compact(journal, [])
+      this.#touchedAt = Date.now()
+      if (this.#isWorthCompacting(journal.bytes)) this.#compact(journal)
       this.#committedBytes = journal.bytes
     })
-    if (!this.#hasTaken) return true
+    if (this.#hasTaken) this.#checkOwner()
     this.#hasTaken = false
-    return this.#isOwned()
+    return this.#losses === lossesBefore
   }
 
-  /** Writes what is worth keeping, and ends. Another process, or a later exporter of this one, goes on from it. */
-  close(): void {
+  /**
+   * Writes what is worth keeping, and ends. Another process, or a later exporter of this one, goes on from it.
+   *
+   * @returns Whether everything is on disk.
+   */
+  close(): boolean {
     clearInterval(this.#timer)
+    if (!this.#journal) this.#open()
     const journal = this.#journal
     this.#journal = undefined
-    if (!journal) return
+    if (!journal) return false
     try {
       const frames = [...this.#parts.snapshot()]
       if (frames.length > 0) this.#rewrite(journal, [...frames, [['closed']]])
       journal.close({ remove: frames.length === 0 })
+      return true
     } catch (error) {
       // What was committed before says the same at greater length.
       closeQuietly(journal, false)
-      const { directory, report } = this.#parts
-      report('outbox', 'close', `The journal was left as it was: ${describeFsError(error, directory)}.`)
+      this.#reportUnchanged(error)
+      return !this.#isBehind
     }
   }
 
   #tick(): void {
     if (!this.#journal) this.#open()
-    else if (this.#isOwned()) {
-      this.#try((journal) => {
-        journal.beat()
-        this.#adopt(journal)
-      })
-    }
+    this.#checkOwner()
+    this.#try((journal) => {
+      journal.beat()
+      this.#touchedAt = Date.now()
+      this.#adopt(journal)
+    })
   }
 
   #open(): void {
@@ -145,6 +163,7 @@ export class JournalKeeper {
     try {
       const journal = openJournal(directory, destination, node)
       this.#journal = journal
+      this.#touchedAt = Date.now()
       opened(journal)
       this.#adopt(journal)
       if (this.#isBehind) this.#catchUp(journal)
@@ -156,24 +175,16 @@ export class JournalKeeper {
   /** Writes what happened while the disk had failed. */
   #catchUp(journal: Journal): void {
     const { directory, report } = this.#parts
-    this.#compact(journal, [])
+    this.#rewrite(journal, this.#parts.snapshot())
     this.#isBehind = false
     report('outbox', 'back', `The outbox directory ${directory} can be written to again, and holds everything again.`)
   }
 
   #adopt(journal: Journal): void {
-    const { directory, node, adopt } = this.#parts
-    const found = [...this.#unreleased, ...claimDead(directory, journal.name, node)]
-    const readable = readableOf(found, this.#parts)
-    if (readable.length === 0) return
-    const left = leftIn(readable, [...this.#givenUp, ...this.#unreleased.map(({ id }) => id)], this.#parts)
-    adopt(left, journal)
-    this.#unreleased = readable
-    this.#compact(
-      journal,
-      readable.map(({ id }) => id),
-    )
-    this.#unreleased = readable.filter((claimed) => !isReleased(claimed, node))
+    const left = this.#adoption.claim(journal)
+    if (!left) return
+    this.#parts.adopt(left, journal)
+    if (this.#compact(journal)) this.#adoption.release()
   }
 
   /** A compaction must pay: it writes everything that is kept. */
@@ -182,29 +193,51 @@ export class JournalKeeper {
     return bytes >= Math.max(COMPACT_BYTES, this.#compactedBytes * 2)
   }
 
-  #compact(journal: Journal, absorbed: readonly string[]): void {
-    const frames = this.#parts.snapshot()
-    this.#rewrite(journal, absorbed.length > 0 ? [[['absorbed', absorbed]], ...frames] : frames)
-    this.#compactedBytes = journal.bytes
-    this.#committedBytes = journal.bytes
+  /** Returns whether it went well. When not, the journal goes on as it was. */
+  #compact(journal: Journal): boolean {
+    this.seal()
+    try {
+      this.#rewrite(journal, this.#parts.snapshot())
+      return true
+    } catch (error) {
+      if (!isStillOurs(journal)) throw error
+      this.#compactedBytes = journal.bytes
+      this.#reportUnchanged(error)
+      return false
+    }
   }
 
   /** The snapshot has all that was taken in, so what waited to be written is not needed any more. */
   #rewrite(journal: Journal, frames: Iterable<readonly Op[]>): void {
+    const { absorbed } = this.#adoption
+    journal.rewrite(payloadsOf(absorbed.length > 0 ? [[['absorbed', absorbed]], ...frames] : frames))
     this.#ops = []
-    journal.rewrite(payloadsOf(frames))
     this.#needsSync = false
+    this.#compactedBytes = journal.bytes
+    this.#committedBytes = journal.bytes
   }
 
-  #isOwned(): boolean {
+  #reportUnchanged(error: unknown): void {
+    const { directory, report } = this.#parts
+    report('outbox', 'compact', `The journal stays as long as it is: ${describeFsError(error, directory)}.`)
+  }
+
+  /** Whether this process did nothing for so long that others may have taken it for dead. */
+  get #stoodStill(): boolean {
+    return Date.now() - this.#touchedAt >= LEASE_MS
+  }
+
+  /** Nobody takes over a journal that was touched just now; when such a one is not there any more, it was removed. */
+  #checkOwner(): void {
     const journal = this.#journal
-    if (!journal || isOwned(journal)) return true
-    this.#lose(journal)
-    return false
+    if (!journal || isStillOurs(journal)) return
+    if (this.#stoodStill) this.#lose(journal)
+    else this.#giveUp(Object.assign(new Error('the journal was removed'), { code: 'ENOENT' }))
   }
 
   /** Another process goes on from what was in the journal; here it is forgotten. */
   #lose(journal: Journal): void {
+    this.#losses++
     this.#journal = undefined
     this.#ops = []
     closeQuietly(journal, false)
@@ -234,7 +267,7 @@ export class JournalKeeper {
   #giveUp(error: unknown): void {
     const { directory, report, canLookUp } = this.#parts
     const journal = this.#journal
-    if (journal && !isOwned(journal)) {
+    if (journal && !isStillOurs(journal) && this.#stoodStill) {
       this.#lose(journal)
       return
     }
@@ -242,7 +275,7 @@ export class JournalKeeper {
     this.#isBehind = true
     this.#ops = []
     if (journal) {
-      this.#givenUp.add(journal.name.id)
+      this.#adoption.disown(journal.name.id)
       closeQuietly(journal, !canLookUp)
     }
     const message =
@@ -252,32 +285,6 @@ export class JournalKeeper {
   }
 }
 
-/** In doubt it is: a disk that cannot say so is reported by the next write. */
-function isOwned(journal: Journal): boolean {
-  try {
-    return journal.isOwned()
-  } catch {
-    return true
-  }
-}
-
-function closeQuietly(journal: Journal, remove: boolean): void {
-  try {
-    journal.close({ remove })
-  } catch {
-    // The disk has failed already, and that is reported.
-  }
-}
-
 function* payloadsOf(frames: Iterable<readonly Op[]>): Generator<string> {
   for (const ops of frames) yield `[${ops.map(jsonOf).join(',')}]`
-}
-
-function isReleased(claimed: Claimed, node: NodeModules): boolean {
-  try {
-    release(claimed, node)
-    return true
-  } catch {
-    return false
-  }
 }

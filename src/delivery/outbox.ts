@@ -128,8 +128,12 @@ export interface Outbox {
    * @returns False when what was taken is not to be sent, because another process has taken it over.
    */
   commit?(): boolean
-  /** Called when the exporter has shut down. */
-  close?(): void
+  /**
+   * Called when the exporter has shut down.
+   *
+   * @returns Whether what is left outlives the process.
+   */
+  close?(): boolean
   /** Keeps what the exporter knows beside the records. Present where the outbox outlives the process. */
   readonly log?: ExporterLog
 }

@@ -14,8 +14,8 @@ import { backoffMs } from './backoff.ts'
 import { type Doubt, type DoubtGroup, Doubts } from './doubts.ts'
 import type { Failure, Outcome } from './outcome.ts'
 
-/** A list that Keito refuses is likely to be refused again; how long until it is asked for once more. */
-const REFUSED_LIST_MS = 900_000
+/** How long until a list is asked for again that Keito refused, or that shows nothing of a call that goes on and on. */
+const RARE_LIST_MS = 900_000
 
 /**
  * What a look into Keito showed.
@@ -118,14 +118,15 @@ export class Reconciler {
     group.failures = 0
     // Until then more doubts come together for the next list.
     group.notBefore = freeAt + this.#rules.settings.reconcileAfterMs
-    const storedOf = byKey(list.value)
+    const rows = byKey(list.value)
+    const storedOf = (record: KeitoRecord) => (rows.get(record.key) ?? []).filter((row) => hasSameFigures(record, row))
     const isReady = ({ readyAt }: Doubt) => readyAt <= startedAt
     const findings: Finding[] = []
     for (const doubt of [...group.doubts.values()].filter(isReady)) {
       const { record, wasSent } = doubt
-      const stored = storedOf.get(record.key) ?? []
+      const stored = storedOf(record)
       if (stored.length === 0 && isUnanswered(record.key)) {
-        this.#doubts.add({ ...doubt, readyAt: group.notBefore })
+        this.#doubts.add({ ...doubt, readyAt: freeAt + RARE_LIST_MS })
         continue
       }
       this.#doubts.resolve(record)
@@ -134,7 +135,7 @@ export class Reconciler {
     }
     for (const { record } of [...group.watched.values()].filter(isReady)) {
       this.#doubts.unwatch(record)
-      findings.push({ verdict: 'checked', record, stored: storedOf.get(record.key) ?? [] })
+      findings.push({ verdict: 'checked', record, stored: storedOf(record) })
     }
     return findings
   }
@@ -150,13 +151,24 @@ export class Reconciler {
       group.notBefore = freeAt + backoffMs(group.failures++, settings.maxBackoffMs, random)
       return []
     }
-    group.notBefore = freeAt + REFUSED_LIST_MS
+    group.notBefore = freeAt + RARE_LIST_MS
     for (const { record } of [...group.watched.values()]) this.#doubts.unwatch(record)
     return [...group.doubts.values()].map(({ record, wasSent }) => {
       if (!wasSent) this.#doubts.resolve(record)
       return { verdict: wasSent ? 'unknown' : 'absent', record, stored: [] }
     })
   }
+}
+
+/** What tells the halves of a session apart that two processes have billed under the same key. */
+const FIGURES = ['duration_ms', 'input_tokens', 'output_tokens'] as const
+
+/** Whether a stored record can be this one. A figure that cannot be read proves nothing. */
+function hasSameFigures({ body }: KeitoRecord, { metadata }: StoredRecord): boolean {
+  return FIGURES.every((name) => {
+    const [ours, theirs] = [body.metadata[name], metadata?.[name]]
+    return typeof ours !== 'number' || typeof theirs !== 'number' || ours === theirs
+  })
 }
 
 function byKey(rows: readonly StoredRecord[]): ReadonlyMap<unknown, readonly StoredRecord[]> {

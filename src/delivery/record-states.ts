@@ -29,7 +29,8 @@ interface PlacedHeld extends Placed {
 
 /** A record with its state, to be written down. */
 export type RecordState =
-  | { readonly state: 'waiting' | 'sent' | 'gathered'; readonly record: KeitoRecord }
+  | { readonly state: 'waiting' | 'sent'; readonly record: KeitoRecord }
+  | { readonly state: 'gathered'; readonly record: KeitoRecord }
   | { readonly state: 'held'; readonly record: KeitoRecord; readonly reason: string; readonly wasSent: boolean }
 
 /** Keeps records and their states, within a bound. */
@@ -42,8 +43,10 @@ export class RecordStates {
   readonly #gone = new RecentKeys(GONE_KEYS)
   /** Records never taken. */
   readonly #queue = new Fifo<Placed>()
-  /** Records put back, in order. All are older than the queue. */
+  /** Records put back. All are older than the queue. */
   readonly #returned = new Fifo<Placed>()
+  /** Whether the records put back are in order; they are put in order when the next one is taken. */
+  #isSorted = true
   #nextPlace = 0
   readonly #inFlight = new Map<string, Placed>()
   readonly #held = new Map<string, PlacedHeld>()
@@ -109,6 +112,8 @@ export class RecordStates {
 
   /** Hands out the oldest record that waits. */
   take(): KeitoRecord | undefined {
+    if (!this.#isSorted) this.#returned.sort((a, b) => a.place - b.place)
+    this.#isSorted = true
     const placed = this.#returned.shift() ?? this.#queue.shift()
     if (!placed) return undefined
     this.#inFlight.set(placed.record.key, placed)
@@ -121,7 +126,7 @@ export class RecordStates {
     if (placed) this.#return(placed)
   }
 
-  /** Forgets a record, wherever it is, and remembers that its key is not to be taken in again. */
+  /** Forgets a record in flight or held, and remembers that its key is not to be taken in again. */
   finish(key: string): void {
     this.#inFlight.delete(key)
     this.#held.delete(key)
@@ -235,7 +240,8 @@ export class RecordStates {
   }
 
   #return({ place, record, since }: Placed): void {
-    this.#returned.insert({ place, record, since }, (other) => other.place < place)
+    this.#returned.push({ place, record, since })
+    this.#isSorted = this.#returned.size === 1
   }
 
   /** Takes a record out of flight; undefined when it was not in flight. */

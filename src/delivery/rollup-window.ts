@@ -28,13 +28,10 @@ export class RollupWindow {
   /** Takes records in. Returns those that the outbox could not keep. */
   take(records: readonly KeitoRecord[], nowMs: number): readonly KeitoRecord[] {
     const refused = this.#outbox.gather(records)
-    this.#open(records, nowMs)
+    for (const group of records.map(rollupGroupOf)) {
+      if (!this.#openedAt.has(group)) this.#openedAt.set(group, nowMs)
+    }
     return refused
-  }
-
-  /** Goes on with what a process that is gone had gathered. */
-  resume(nowMs: number): void {
-    this.#open(this.#outbox.gathered(), nowMs)
   }
 
   /** Merges what is due, or everything; the records then wait to be sent. */
@@ -50,11 +47,5 @@ export class RollupWindow {
   /** Forgets the groups, because another process has them. */
   clear(): void {
     this.#openedAt.clear()
-  }
-
-  #open(records: readonly KeitoRecord[], nowMs: number): void {
-    for (const group of records.map(rollupGroupOf)) {
-      if (!this.#openedAt.has(group)) this.#openedAt.set(group, nowMs)
-    }
   }
 }

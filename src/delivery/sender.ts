@@ -59,6 +59,8 @@ export class Sender {
   #timer: ReturnType<typeof setTimeout> | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #isWoken = false
+  /** Whether all records that the outbox holds have been looked after. */
+  #knowsHeld = true
   #isClosed = false
 
   constructor(parts: SenderParts) {
@@ -96,14 +98,7 @@ export class Sender {
 
   /** Looks after records that the outbox holds and this sender does not know, left by a process that is gone. */
   resume(): void {
-    this.#callbacks.guard('outbox', () => {
-      const { client, outbox } = this.#parts
-      for (const { record, wasSent } of outbox.held()) {
-        if (this.#reconciler.isInDoubt(record)) continue
-        if (canList(client, record.kind)) this.#reconciler.doubt(record, wasSent, this.#now())
-        else if (!wasSent) outbox.release(record.key)
-      }
-    })
+    this.#knowsHeld = false
     this.wake()
   }
 
@@ -145,6 +140,7 @@ export class Sender {
     const { outbox } = this.#parts
     const taken: KeitoRecord[] = []
     let isMine = true
+    if (!this.#knowsHeld) this.#callbacks.guard('outbox', () => this.#lookAfterHeld())
     const isWell = this.#callbacks.guard('outbox', () => {
       while (taken.length + this.#underWay < this.#budget.slots && this.#waitMs() === 0) {
         if (this.#lookUps.startDue()) continue
@@ -159,6 +155,16 @@ export class Sender {
     if (isMine) for (const record of taken) void this.#send(record)
     this.#wakeWhenDue(isWell ? 0 : BROKEN_OUTBOX_MS)
     this.#endDrains()
+  }
+
+  #lookAfterHeld(): void {
+    const { client, outbox } = this.#parts
+    this.#knowsHeld = true
+    for (const { record, wasSent } of outbox.held()) {
+      if (this.#reconciler.isInDoubt(record)) continue
+      if (canList(client, record.kind)) this.#reconciler.doubt(record, wasSent, this.#now())
+      else if (!wasSent) outbox.release(record.key)
+    }
   }
 
   get #underWay(): number {
@@ -195,10 +201,12 @@ export class Sender {
   /** The client's own answer, after its deadline: the best proof there is, unless a list was quicker. */
   #settleLate(record: KeitoRecord, outcome: Outcome<Receipt>): void {
     this.#unanswered.delete(record.key)
+    const isInDoubt = this.#reconciler.isInDoubt(record)
     // Where nothing can be looked up, the record is held until now; else a list may have been quicker.
-    const isHeld = this.#reconciler.isInDoubt(record) || !canList(this.#parts.client, record.kind)
-    if (this.#isClosed || outcome.type !== 'accepted' || !isHeld) return
-    this.#callbacks.guard('outbox', () => this.#deliver(record, outcome.value))
+    if (this.#isClosed || !(isInDoubt || !canList(this.#parts.client, record.kind))) return
+    if (outcome.type === 'accepted') this.#callbacks.guard('outbox', () => this.#deliver(record, outcome.value))
+    // Now that nothing is under way, a list can decide.
+    else if (isInDoubt) this.#reconciler.doubt(record, true, this.#now())
     this.#sendDue()
   }
 

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { KeitoRecord } from '../billing/record.ts'
+import { rollUp } from '../billing/rollup.ts'
 import type { Op } from './journal-ops.ts'
 import type { Memory } from './outbox.ts'
 import type { RecordState, RecordStates } from './record-states.ts'
@@ -21,13 +23,14 @@ export function* framesOf(states: RecordStates, memory: Memory): Generator<reado
   for (const keys of chunksOf(states.goneKeys())) yield [['gone', keys]]
   for (const state of states.states()) yield opsOf(state)
   for (const item of states.unassigned()) yield [['unassigned', item]]
+  // Before the sessions: one may be over for another process, and not for this one.
+  for (const ids of chunksOf(memory.forgotten)) yield [['forgotten', ids]]
   for (const { traceId, spans, ledger, twins } of memory.sessions) {
     yield [
       ['spans', traceId, spans],
       ['settled', traceId, { ledger, twins }],
     ]
   }
-  for (const ids of chunksOf(memory.forgotten)) yield [['forgotten', ids]]
   for (const [key, remainder] of memory.carry) yield [['carry', key, remainder]]
 }
 
@@ -39,18 +42,29 @@ export function* framesOf(states: RecordStates, memory: Memory): Generator<reado
  */
 export function takeOver(left: readonly Replay[], states: RecordStates, sentBefore: Set<string>): void {
   // First of all journals: a record that is in two of them may be gone in one.
-  for (const { goneKeys } of left) for (const key of goneKeys) states.finish(key)
+  for (const { goneKeys } of left) for (const key of goneKeys) if (!states.isHere(key)) states.finish(key)
+  const gathered: KeitoRecord[] = []
   for (const replay of left) {
-    for (const state of replay.records) if (!states.knows(state.record.key)) takeOverOne(state, states)
+    for (const state of replay.records) {
+      if (states.knows(state.record.key)) continue
+      if (state.state === 'gathered') gathered.push(state.record)
+      else takeOverOne(state, states)
+    }
     for (const item of replay.unassigned) states.keepUnassigned(item)
     for (const key of replay.sentKeys) if (!states.knows(key)) sentBefore.add(key)
   }
+  // Merged among themselves, as their process may have done at last: so what it has booked is found.
+  for (const { record, keys } of rollUp(gathered)) {
+    const wasSent = sentBefore.delete(record.key)
+    if (states.knows(record.key)) continue
+    for (const key of keys) states.finish(key)
+    states.addHeld(record, wasSent ? SENT_BEFORE : LEFT_BEHIND, wasSent)
+  }
 }
 
-function takeOverOne(state: RecordState, states: RecordStates): void {
+function takeOverOne(state: Exclude<RecordState, { state: 'gathered' }>, states: RecordStates): void {
   const { record } = state
-  if (state.state === 'gathered') states.gather(record)
-  else if (state.state === 'held') states.addHeld(record, state.reason, state.wasSent)
+  if (state.state === 'held') states.addHeld(record, state.reason, state.wasSent)
   else if (state.state === 'sent') states.addHeld(record, SENT_BEFORE, true)
   else states.addHeld(record, LEFT_BEHIND, false)
 }

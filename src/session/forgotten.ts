@@ -20,6 +20,10 @@ export class Forgotten {
     if (this.#ids.size > MAX_IDS) this.#ids.delete(this.#ids.values().next().value ?? '')
   }
 
+  delete(traceId: string): void {
+    this.#ids.delete(traceId)
+  }
+
   /** All ids, the oldest first. */
   [Symbol.iterator](): Iterator<string> {
     return this.#ids.values()

@@ -157,6 +157,8 @@ export class SessionStore {
   restore(states: readonly SessionState[], forgotten: Iterable<string>, nowMs: number): void {
     for (const traceId of forgotten) this.#forgotten.add(traceId)
     for (const { traceId, spans, ledger } of states) {
+      // Here its other half may be over; this half is not.
+      this.#forgotten.delete(traceId)
       for (const { spanId, parentId, fact, hints } of spans) this.add(traceId, spanId, parentId, fact, hints, nowMs)
       const session = this.#sessionOf(traceId)
       if (!session) continue

@@ -22,6 +22,8 @@ export interface Metrics {
    * @param errorType Why it failed, as one of a few words or a status, never a message; absent when it succeeded.
    */
   requestEnded(durationMs: number, errorType?: string): void
+  /** The exporter has shut down: its last counts stay, for the last collection, and the exporter may be forgotten. */
+  close(): void
 }
 
 /** A metric that is read from the counters when somebody collects. */
@@ -174,7 +176,7 @@ const OBSERVED: readonly Observed[] = [
   },
 ]
 
-const NO_METRICS: Metrics = { requestEnded: () => undefined }
+const NO_METRICS: Metrics = { requestEnded: () => undefined, close: () => undefined }
 
 let exporters = 0
 
@@ -201,13 +203,20 @@ export function createMetrics(
     }
   }
   const component = { 'otel.component.type': COMPONENT_TYPE, 'otel.component.name': `${COMPONENT_TYPE}/${exporters++}` }
+  let read = stats
   const meterRequest = guard(() => {
     const meter = meterProvider.getMeter('opentelemetry-exporter-keito', VERSION)
-    observe(meter, component, stats, guard)
+    observe(meter, component, () => read(), guard)
     return meterRequests(meter, component)
   })
   if (!meterRequest) return NO_METRICS
-  return { requestEnded: (durationMs, errorType) => guard(() => meterRequest(durationMs, errorType)) }
+  return {
+    requestEnded: (durationMs, errorType) => guard(() => meterRequest(durationMs, errorType)),
+    close() {
+      const last = stats()
+      read = () => last
+    },
+  }
 }
 
 function meterRequests(meter: Meter, component: Attributes): Metrics['requestEnded'] {

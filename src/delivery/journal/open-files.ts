@@ -12,7 +12,8 @@ const KEY = Symbol.for('opentelemetry-exporter-keito.open-journals')
  * family, and the {@link claimOf} of each claimed file that is not released.
  */
 export function openFiles(): Set<string> {
-  const holder: typeof globalThis & { [KEY]?: Set<string> } = globalThis
+  // Test runners have a global object, and a `process`, for each test file; the module is the same for all of them.
+  const holder: object & { [KEY]?: Set<string> } = globalThis.process?.getBuiltinModule?.('node:process') ?? globalThis
   holder[KEY] ??= new Set()
   return holder[KEY]
 }
