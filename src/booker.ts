@@ -41,6 +41,12 @@ export class Booker {
     return this.#rollup.isEmpty
   }
 
+  /** Finds out, before spans are taken in, whether another process has taken over what was taken in before. */
+  prepare(): void {
+    const { outbox } = this.#parts
+    if (outbox.log) this.#guard('an export', () => outbox.commit?.())
+  }
+
   /** Writes down the spans that the store has taken in, where the outbox does that. */
   writeSpans(): void {
     const { store, outbox } = this.#parts
@@ -135,7 +141,7 @@ export class Booker {
     )
   }
 
-  #guard(what: string, act: () => void): void {
+  #guard(what: string, act: () => unknown): void {
     try {
       act()
     } catch (error) {

@@ -76,6 +76,7 @@ export class Pipeline {
   /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */
   take(spans: readonly SpanLike[]): void {
     const nowMs = performance.now()
+    this.#booker.prepare()
     for (const span of spans) {
       this.#counters.spansSeen++
       try {

@@ -100,6 +100,33 @@ describe('order', () => {
     )
   })
 
+  it('records that are released in any order, some before and some after others were taken, come in theirs', () => {
+    const keys = Array.from({ length: 30 }, (_, i) => String(i))
+    const inOrder = (some: readonly string[]) => some.toSorted((a, b) => Number(a) - Number(b))
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray(keys),
+        fc.nat({ max: 30 }),
+        fc.nat({ max: 30 }),
+        fc.boolean(),
+        (held, cut, takes, isHeldByUs) => {
+          const outbox = anOutboxOf(...keys)
+          for (const _ of keys) outbox.take()
+          for (const key of held) if (isHeldByUs) outbox.hold(key, 'HTTP 502')
+          const back = (key: string) => (isHeldByUs ? outbox.release(key) : outbox.putBack(key))
+          const [first, second] = [held.slice(0, cut), held.slice(cut)]
+          first.forEach(back)
+          const taken = first.slice(0, takes).flatMap(() => outbox.take()?.key ?? [])
+          expect(taken).toEqual(inOrder(first).slice(0, takes))
+          second.forEach(back)
+          outbox.add([timeEntry('30')])
+          const rest = inOrder([...inOrder(first).slice(takes), ...second])
+          expect(takeAll(outbox)).toEqual([...rest, '30'])
+        },
+      ),
+    )
+  })
+
   it('100,000 records pass in no time that grows with their square', () => {
     const outbox = memoryOutbox()
     outbox.add(Array.from({ length: 100_000 }, (_, i) => timeEntry(String(i))))

@@ -2,6 +2,7 @@
 import type { MeterProvider as MeterProviderLike } from '@opentelemetry/api'
 import { DataPointType, MeterProvider, type MetricData, MetricReader } from '@opentelemetry/sdk-metrics'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { KeitoSpanExporter, memoryOutbox } from '../src/index.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 import type { KeitoStats } from '../src/telemetry/stats.ts'
 
@@ -169,6 +170,44 @@ describe('the counters of an exporter', () => {
     expect(new Set(points.map(({ attributes }) => attributes['otel.component.type']))).toEqual(
       new Set(['keito_span_exporter']),
     )
+  })
+})
+
+describe('after a shutdown', () => {
+  it('the last counts are still shown, and the exporter is not asked again', async () => {
+    let seen = 0
+    const stats = vi.fn(() => ({ ...STATS, recordsPending: ++seen }))
+    const { metrics, collect } = startOne(stats)
+    await collect()
+    metrics.close()
+    const asked = stats.mock.calls.length
+    const valuesOf = (collected: readonly MetricData[]) =>
+      collected.map((metric) => [metric.descriptor.name, pointsOf(metric)])
+    const [first, second] = [valuesOf(await collect()), valuesOf(await collect())]
+    expect(stats).toHaveBeenCalledTimes(asked)
+    expect(first.length).toBeGreaterThan(5)
+    expect(second).toEqual(first)
+    expect(JSON.stringify(first)).toContain(`${seen}`)
+  })
+
+  it('of an exporter, its pipeline and its outbox are asked no more', async () => {
+    const outbox = memoryOutbox()
+    const into = reader()
+    const provider = new MeterProvider({ readers: [into] })
+    open.push(provider)
+    const exporter = new KeitoSpanExporter({
+      baseUrl: 'http://127.0.0.1:9',
+      accountId: 'cmaccount',
+      apiKey: 'not-a-key',
+      meterProvider: provider,
+      outbox,
+    })
+    await exporter.shutdown()
+    const counts = vi.spyOn(outbox, 'counts')
+    const { resourceMetrics, errors } = await into.collect()
+    expect(errors).toEqual([])
+    expect(resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics).length).toBeGreaterThan(5)
+    expect(counts).not.toHaveBeenCalled()
   })
 })
 

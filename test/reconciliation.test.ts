@@ -41,6 +41,10 @@ const on = <R extends KeitoRecord>(record: R, place: { spent_date?: string; proj
   ...record,
   body: { ...record.body, ...place },
 })
+const figured = <R extends KeitoRecord>(record: R, figures: object): R => ({
+  ...record,
+  body: { ...record.body, metadata: { ...record.body.metadata, ...figures } },
+})
 /** Whether a promise has resolved by now, told without waiting for it. */
 const watch = (promise: Promise<void>) => {
   const state = { isOver: false }
@@ -116,6 +120,72 @@ describe('a record in doubt', () => {
     expect(work.sent.length).toBe(4)
     expect(work.lists.length).toBe(3)
     expect(work.counters.recordsDelivered).toBe(1)
+  })
+})
+
+describe('a row under the key of a record', () => {
+  /** A record with these figures, and a list that shows one row under its key with those. */
+  const compare = async (record: KeitoRecord, ours: object, theirs: object | undefined) => {
+    const work = aSender(doubtful(), {
+      list: () => ({
+        type: 'accepted',
+        value: [{ id: 'stored-1', metadata: { idempotency_key: 'a', ...theirs } }],
+      }),
+    })
+    work.send(figured(record, ours))
+    await hours(2)
+    const { recordsDelivered, recordsReconciled } = work.counters
+    return { sent: work.sent.length, recordsDelivered, recordsReconciled }
+  }
+  const OURS = { sent: 1, recordsDelivered: 1, recordsReconciled: 1 }
+  const NOT_OURS = { sent: 2, recordsDelivered: 1, recordsReconciled: 0 }
+  const figures = [
+    ['duration_ms', timeEntry('a')],
+    ['input_tokens', expense('a')],
+    ['output_tokens', expense('a')],
+  ] as const
+
+  it.each(figures)('with another %s is of another process: the record is sent', async (name, record) => {
+    expect(await compare(record, { [name]: 1000 }, { [name]: 1001 })).toEqual(NOT_OURS)
+    expect(await compare(record, { [name]: 1000 }, { [name]: 0 })).toEqual(NOT_OURS)
+  })
+
+  it.each(figures)('with the same %s is the record', async (name, record) => {
+    expect(await compare(record, { [name]: 1000 }, { [name]: 1000 })).toEqual(OURS)
+  })
+
+  it.each(figures)('whose %s cannot be read is taken for the record', async (name, record) => {
+    for (const theirs of [undefined, null, '1001', [1001]]) {
+      expect(await compare(record, { [name]: 1000 }, { [name]: theirs })).toEqual(OURS)
+    }
+  })
+
+  it.each(figures)('with a %s that the record has not is taken for the record', async (name, record) => {
+    expect(await compare(record, {}, { [name]: 1000 })).toEqual(OURS)
+  })
+
+  it('with one figure of several that is another is of another process', async () => {
+    const ours = { input_tokens: 1000, output_tokens: 500 }
+    expect(await compare(expense('a'), ours, { ...ours, output_tokens: 501 })).toEqual(NOT_OURS)
+    expect(await compare(expense('a'), ours, { ...ours, notes: 'changed by hand' })).toEqual(OURS)
+  })
+
+  it('with other figures is no copy of it, and stays where it is', async () => {
+    const work = aSender(doubtful(), {
+      list: () => ({
+        type: 'accepted',
+        value: [1000, 2000].map((ms) => ({
+          id: `stored-${ms}`,
+          metadata: { idempotency_key: 'a', duration_ms: ms },
+        })),
+      }),
+      remove: () => accepted(),
+    })
+    work.send(figured(timeEntry('a'), { duration_ms: 2000 }))
+    await hours(2)
+    expect(work.sent).toEqual(['a'])
+    expect(work.removed).toEqual([])
+    expect(work.counters).toMatchObject({ recordsReconciled: 1, recordsDuplicated: 0 })
   })
 })
 
