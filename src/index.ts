@@ -48,6 +48,7 @@ export type {
   RunSummary,
   SettleOptions,
 } from './options.ts'
+export type { MeterProviderLike } from './otel/meter.ts'
 export type { ExportResultLike, HrTimeLike, ScopeLike, SpanContextLike, SpanLike } from './otel/span.ts'
 export type { ModelUsage, RunOutcome, RunTime, Settlement } from './session/settlement.ts'
 export type { SessionState, SettledState, SpanState, TwinDecision } from './session/state.ts'

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { MeterProvider } from '@opentelemetry/api'
 import type { KeitoRecord } from './billing/record.ts'
 import type { Outbox } from './delivery/outbox.ts'
 import type { KeitoError } from './errors.ts'
 import type { Attribution } from './genai/hints.ts'
 import type { KeitoClient, OutcomeClient } from './keito/client.ts'
+import type { MeterProviderLike } from './otel/meter.ts'
 import type { RunOutcome } from './session/settlement.ts'
 
 /** The hour policy: what of a run counts as hours. */
@@ -202,7 +202,7 @@ export interface KeitoExporterOptions {
   /** Called with each record when its fate is known. Must be quick; what it throws is reported and ignored. */
   readonly onRecord?: (event: RecordEvent) => void
   /** Where the exporter's own metrics go. @default none are made */
-  readonly meterProvider?: MeterProvider
+  readonly meterProvider?: MeterProviderLike
   /** Called with each reported problem, at most once a minute per cause. */
   readonly onError?: (error: KeitoError) => void
   /** Print what would be booked and send nothing; needs no credentials. @default process.env.KEITO_DRY_RUN === '1' */

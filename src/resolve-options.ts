@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { MeterProvider } from '@opentelemetry/api'
 import { isTimeZone } from './billing/calendar.ts'
 import { ConfigError } from './errors.ts'
 import { isKeitoId } from './genai/hints.ts'
 import type { KeitoExporterOptions, Settings } from './options.ts'
 import { booleanOf } from './otel/attributes.ts'
+import type { MeterProviderLike } from './otel/meter.ts'
 
 /** Environment variables by name. */
 export type Env = Readonly<Record<string, string | undefined>>
@@ -143,7 +143,7 @@ export function callable<F>(value: F | undefined, name: string): F | undefined {
 }
 
 /** Checks where metrics are to go. */
-export function meterProviderOf({ meterProvider }: KeitoExporterOptions): MeterProvider | undefined {
+export function meterProviderOf({ meterProvider }: KeitoExporterOptions): MeterProviderLike | undefined {
   if (meterProvider !== undefined && typeof meterProvider?.getMeter !== 'function') {
     throw wrong('meterProvider', 'a MeterProvider of OpenTelemetry', meterProvider)
   }

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import type { Attributes, BatchObservableCallback, Meter, MeterProvider, MetricOptions } from '@opentelemetry/api'
+import type { Attributes, BatchObservableCallback, Meter, MetricOptions } from '@opentelemetry/api'
+import type { MeterProviderLike } from '../otel/meter.ts'
 import { VERSION } from '../version.ts'
 import { createLog, type Log } from './log.ts'
 import { oneLine } from './one-line.ts'
@@ -189,7 +190,7 @@ let exporters = 0
  * @param log Where a failing meter provider is reported.
  */
 export function createMetrics(
-  meterProvider: MeterProvider | undefined,
+  meterProvider: MeterProviderLike | undefined,
   stats: () => KeitoStats,
   log: Log = createLog(),
 ): Metrics {
@@ -205,7 +206,8 @@ export function createMetrics(
   const component = { 'otel.component.type': COMPONENT_TYPE, 'otel.component.name': `${COMPONENT_TYPE}/${exporters++}` }
   let read = stats
   const meterRequest = guard(() => {
-    const meter = meterProvider.getMeter('opentelemetry-exporter-keito', VERSION)
+    // The edge: whatever else it is throws when it is used, and that is caught here.
+    const meter = meterProvider.getMeter('opentelemetry-exporter-keito', VERSION) as Meter
     observe(meter, component, () => read(), guard)
     return meterRequests(meter, component)
   })

@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import ts from 'typescript'
 import { run } from './command.mjs'
 
-/** Packed bytes. The package had 150 kB when this was set; so much more is an accident. */
+/** Packed bytes. The package had 260 kB when this was set; much more is an accident. */
 const MAX_PACKED_BYTES = 300_000
 
 const TOP_LEVEL = ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json']
@@ -38,7 +38,7 @@ export async function checkTarball(tarball, directory) {
   const outside = (entry) => [...importsFrom(entry, texts)].sort()
   for (const format of ['mjs', 'cjs']) {
     assert.deepEqual(outside(`index.${format}`), ['@opentelemetry/api'])
-    assert.deepEqual(outside(`testing.${format}`), ['node:http'])
+    assert.deepEqual(outside(`testing.${format}`), ['node:events', 'node:http'])
   }
   for (const declarations of ['index.d.mts', 'index.d.cts', 'testing.d.mts', 'testing.d.cts']) {
     assert.deepEqual(outside(declarations), [], `${declarations} must not name a package; see src/otel/span.ts`)
