@@ -501,6 +501,17 @@ describe('a client that ignores its deadline', () => {
     expect(work.counters.recordsDelivered).toBe(1)
   })
 
+  it('does not put off the look-up of another record', async () => {
+    const work = aSender((key) => (key === 'hangs' ? never() : work.sent.length === 2 ? unknown : accepted()), {
+      list: () => rowsOf(),
+    })
+    work.send(timeEntry('hangs'))
+    await seconds(60)
+    work.send(timeEntry('b'))
+    await seconds(90)
+    expect(work.sent).toEqual(['hangs', 'b', 'b'])
+  })
+
   it('and answers after a list has shown the record, says nothing new', async () => {
     const work = aSender(() => later(60_000, accepted('late')), { list: () => rowsOf('a') })
     work.send(timeEntry('a'))

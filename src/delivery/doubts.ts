@@ -72,21 +72,21 @@ export class Doubts {
   }
 
   /** The group whose list is due next, and when, in milliseconds of the sender's clock. */
-  next(): { readonly group: DoubtGroup; readonly at: number } | undefined {
+  next(now: number): { readonly group: DoubtGroup; readonly at: number } | undefined {
     let next: { readonly group: DoubtGroup; readonly at: number } | undefined
     for (const group of this.#groups.values()) {
       if (group.isListed) continue
-      const at = Math.max(group.notBefore, Math.min(firstReadyAt(group.doubts), firstReadyAt(group.watched)))
+      const at = Math.max(group.notBefore, Math.min(firstReadyAt(group.doubts, now), firstReadyAt(group.watched, now)))
       if (at < (next?.at ?? Number.POSITIVE_INFINITY)) next = { group, at }
     }
     return next
   }
 
   /** When the next list is due that resolves a doubt; second looks do not count. `Infinity` when none is. */
-  nextDoubtAt(): number {
+  nextDoubtAt(now: number): number {
     let next = Number.POSITIVE_INFINITY
     for (const { doubts, notBefore, isListed } of this.#groups.values()) {
-      if (!isListed) next = Math.min(next, Math.max(notBefore, firstReadyAt(doubts)))
+      if (!isListed) next = Math.min(next, Math.max(notBefore, firstReadyAt(doubts, now)))
     }
     return next
   }
@@ -122,7 +122,12 @@ function idOf({ kind, body }: KeitoRecord): string {
   return JSON.stringify([kind, body.spent_date, body.project_id])
 }
 
-/** They become ready in the order they were noted in, or nearly so, which is near enough for the time of a list. */
-function firstReadyAt(doubts: ReadonlyMap<string, Doubt>): number {
-  return doubts.values().next().value?.readyAt ?? Number.POSITIVE_INFINITY
+/** When the first of them is ready; the first that is ready already will do. */
+function firstReadyAt(doubts: ReadonlyMap<string, Doubt>, now: number): number {
+  let first = Number.POSITIVE_INFINITY
+  for (const { readyAt } of doubts.values()) {
+    if (readyAt <= now) return readyAt
+    first = Math.min(first, readyAt)
+  }
+  return first
 }

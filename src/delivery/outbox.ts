@@ -10,7 +10,7 @@ import type { SessionState, SettledState, SpanState } from '../session/state.ts'
 
 /** Time or tokens that no project, task or category is known for. */
 export interface Unassigned {
-  /** The part of the run that could not be booked; billed again once somebody says where it belongs. */
+  /** The part of the run that could not be booked. Nothing of it is in a record or was carried. */
   readonly settlement: Settlement
   /** What is missing: names of options. Empty when the `attribution` function threw. */
   readonly missing: readonly ('projectId' | 'taskId' | 'expenseCategoryId')[]

@@ -82,18 +82,18 @@ export class Reconciler {
   }
 
   /** When the next list is due, in milliseconds of the sender's clock; `Infinity` when none is. */
-  nextAt(): number {
-    return this.#doubts.next()?.at ?? Number.POSITIVE_INFINITY
+  nextAt(now: number): number {
+    return this.#doubts.next(now)?.at ?? Number.POSITIVE_INFINITY
   }
 
   /** When the next list is due that decides about a record that waits for it; `Infinity` when none is. */
-  nextDoubtAt(): number {
-    return this.#doubts.nextDoubtAt()
+  nextDoubtAt(now: number): number {
+    return this.#doubts.nextDoubtAt(now)
   }
 
   /** The list that is due now, which counts as under way until {@link conclude} is called. */
   begin(now: number): DoubtGroup | undefined {
-    const next = this.#doubts.next()
+    const next = this.#doubts.next(now)
     if (!next || next.at > now) return undefined
     next.group.isListed = true
     return next.group

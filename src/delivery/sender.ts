@@ -261,7 +261,7 @@ export class Sender {
     if (hasWaiting && this.#budget.isSpent(now)) {
       this.#callbacks.report(spentReport(this.#parts.settings.requestsPerDay, this.#parts.outbox.counts().pending))
     }
-    const at = Math.max(now + atLeastMs, now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt())
+    const at = Math.max(now + atLeastMs, now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt(now))
     if (at >= this.#timerAt || at === Number.POSITIVE_INFINITY) return
     clearTimeout(this.#timer)
     this.#timerAt = at
@@ -285,6 +285,6 @@ export class Sender {
   #nextWorkAt(): number {
     const now = this.#now()
     const hasWaiting = this.#parts.outbox.counts().pending > 0
-    return Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextDoubtAt())
+    return Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextDoubtAt(now))
   }
 }
