@@ -5,16 +5,21 @@
  * @module
  */
 import type { Usage } from '../genai/fact.ts'
-import { type Interval, lengthOf, unionOf } from '../otel/time.ts'
-import { entryCountOf } from './hours.ts'
-import { addUsage, excessUsage, totalOf } from './merge.ts'
+import type { Interval } from '../otel/time.ts'
+import { addUsage, totalOf } from './merge.ts'
 import type { ModelUsage, RunTime, Settlement } from './settlement.ts'
 import type { RunStatement } from './statement.ts'
+import { timeDue } from './time-due.ts'
+import { modelKey, tokensDue } from './tokens-due.ts'
 
-interface BilledTime {
-  /** The intervals that a time entry was made for. */
+/** What of the time of a run or agent has been billed. */
+export interface BilledTime {
+  /**
+   * The intervals that time entries were made for: of a run, those of its agents too. An agent that was never a run has
+   * none, so that its minutes stay those of the run when it turns out to lie elsewhere.
+   */
   readonly intervals: readonly Interval[]
-  /** Time entries made so far. */
+  /** Time entries made so far, those of agents within it not counted. */
   readonly entries: number
 }
 
@@ -29,9 +34,9 @@ interface BilledModel {
 
 /** What of one session has been billed. */
 export interface Ledger {
-  /** By run id. */
+  /** By id of the run or agent. */
   readonly time: ReadonlyMap<string, BilledTime>
-  /** By run id and model. */
+  /** By id of the run or agent, and model. */
   readonly models: ReadonlyMap<string, BilledModel>
 }
 
@@ -59,32 +64,19 @@ export function settle(
   ledger: Ledger,
   rules: LedgerRules,
 ): { readonly settlements: readonly Settlement[]; readonly ledger: Ledger } {
-  const time = new Map(ledger.time)
+  const time = timeDue(statements, ledger.time, rules)
+  const dueUsage = tokensDue(statements, ledger.models)
   const models = new Map(ledger.models)
-  const credits = creditsOf(statements, ledger)
-  const runIds = new Set(statements.flatMap(({ runId, worked }) => (worked ? [runId] : [])))
 
   const settlements: Settlement[] = []
   for (const statement of statements) {
-    const waits = statement.isAdrift && !rules.isFinal
-    const dueTime = waits ? undefined : timeDue(statement, ledger, runIds)
-    if (dueTime && statement.worked) {
-      const intervals = rules.keepsFailedTime || statement.outcome === 'ok' ? statement.worked : []
-      const before = time.get(statement.runId)
-      time.set(statement.runId, {
-        intervals: unionOf([...(before?.intervals ?? []), ...intervals]),
-        entries: dueTime.index + entryCountOf(dueTime.durationNs),
-      })
-    }
+    const dueTime = time.due.get(statement.runId)
     const dueModels: ModelUsage[] = []
     for (const [model, total] of statement.models) {
-      const key = keyOf(statement.runId, model)
+      const key = modelKey(statement.runId, model)
       const billed = models.get(key)
-      const usage = credits.reduce(
-        (due, credit) => credit.cover(due, model),
-        billed ? excessUsage(total.usage, billed.usage) : total.usage,
-      )
-      if (totalOf(usage) === 0) continue
+      const usage = dueUsage.get(key)
+      if (!usage || totalOf(usage) === 0) continue
       const llmCalls = Math.max(0, total.llmCalls - (billed?.llmCalls ?? 0))
       const index = billed?.expenses ?? 0
       dueModels.push({ model, ...(total.provider ? { provider: total.provider } : {}), usage, llmCalls, index })
@@ -98,61 +90,7 @@ export function settle(
     }
     if (dueTime || dueModels.length > 0) settlements.push(settlementOf(sessionId, statement, dueTime, dueModels))
   }
-  return { settlements, ledger: { time, models } }
-}
-
-/**
- * The time of a run that was not billed yet: without what it was billed for before, and without what was billed for
- * spans that were taken for runs until more was known: agents below it, containers around it, the session itself.
- */
-function timeDue(statement: RunStatement, ledger: Ledger, runIds: ReadonlySet<string>): RunTime | undefined {
-  const { worked, runId, contains, liesIn } = statement
-  if (!worked) return undefined
-  const before = ledger.time.get(runId)
-  const billed = [...ledger.time]
-    .filter(([id]) => id === runId || (!runIds.has(id) && (contains.has(id) || liesIn.has(id))))
-    .flatMap(([, { intervals }]) => intervals)
-  const durationNs = lengthOf([...worked, ...billed]) - lengthOf(billed)
-  if (before && durationNs === 0n) return undefined
-  return { durationNs, index: before?.entries ?? 0 }
-}
-
-/** Tokens that were billed under a run or model where, as known now, they do not belong. */
-class Credit {
-  readonly #model: string
-  readonly #sameModelOnly: boolean
-  readonly #left: { usage: Usage }
-
-  constructor(model: string, left: { usage: Usage }, sameModelOnly: boolean) {
-    this.#model = model
-    this.#left = left
-    this.#sameModelOnly = sameModelOnly
-  }
-
-  /** Pays for tokens that are due, as far as it reaches, and answers what is still due. */
-  cover(due: Usage, model: string): Usage {
-    if (this.#sameModelOnly && model !== this.#model) return due
-    const rest = excessUsage(due, this.#left.usage)
-    this.#left.usage = excessUsage(this.#left.usage, due)
-    return rest
-  }
-}
-
-/** All credits, first for the same model, then for any: in doubt a token was billed already. */
-function creditsOf(statements: readonly RunStatement[], ledger: Ledger): readonly Credit[] {
-  const now = new Map<string, Usage>()
-  for (const { runId, models } of statements) {
-    for (const [model, { usage }] of models) now.set(keyOf(runId, model), usage)
-  }
-  const sources = [...ledger.models].flatMap(([key, { model, usage }]) => {
-    const current = now.get(key)
-    const left = { usage: current ? excessUsage(usage, current) : usage }
-    return totalOf(left.usage) > 0 ? [{ model, left }] : []
-  })
-  return [
-    ...sources.map(({ model, left }) => new Credit(model, left, true)),
-    ...sources.map(({ model, left }) => new Credit(model, left, false)),
-  ]
+  return { settlements, ledger: { time: time.billed, models } }
 }
 
 function settlementOf(
@@ -179,8 +117,4 @@ function settlementOf(
     allModels: [...statement.models.keys()],
     attribution,
   }
-}
-
-function keyOf(runId: string, model: string): string {
-  return `${runId} ${model}`
 }

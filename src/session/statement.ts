@@ -1,22 +1,28 @@
 /**
  * The statement of a session: each of its runs with all of its time and tokens, as known at one moment.
  *
+ * By `agents: 'each'` the agents of a run are stated one by one instead. Their hours and tokens add up to those of the
+ * run, and they ended as the run did: a failure within a run that went well is billed as part of it.
+ *
  * @module
  */
 import { NO_USAGE, type SpanFact, type Usage } from '../genai/fact.ts'
-import { type Attribution, mergeAttributions } from '../genai/hints.ts'
+import type { Attribution } from '../genai/hints.ts'
 import type { HourPolicy } from '../options.ts'
 import { type Interval, unionOf, without } from '../otel/time.ts'
+import { nearestAgents, shareHours } from './agents.ts'
+import { attributionsIn } from './attributions.ts'
 import { modelCallsOf, toolCallsOf } from './calls.ts'
 import type { Claim } from './claim.ts'
 import { isElsewhere, type TwinView } from './duplicates.ts'
+import { groupBy } from './group-by.ts'
 import { knownIntervals, workedIntervals } from './hours.ts'
 import { isWork } from './kinds.ts'
 import { addUsage, totalOf } from './merge.ts'
 import { runsOf } from './runs.ts'
 import { type RunOutcome, SESSION_RUN_ID } from './settlement.ts'
 import type { TraceView } from './trace.ts'
-import { byStart, type Node, type SessionTree } from './tree.ts'
+import { byStart, isAbove, type Node, type SessionTree } from './tree.ts'
 
 /** All tokens of one model within a run. */
 export interface ModelTotal {
@@ -25,15 +31,17 @@ export interface ModelTotal {
   readonly llmCalls: number
 }
 
-/** A run, or what belongs to none, with all that is known of it now. */
+/** A run, an agent of one, or what belongs to none, with all that is known of it now. */
 export interface RunStatement {
-  /** The span id of the run, or `session`. */
+  /** The span id of the run or agent, or `session`. */
   readonly runId: string
-  /** Span ids of everything of interest within it. */
+  /** The same id of the run that it is a part of; its own when it is no part of another one. */
+  readonly outermostId: string
+  /** Span ids of everything of interest within that run. */
   readonly contains: ReadonlySet<string>
-  /** Span ids of the containers around it, and `session`: what may have been taken for the run before it was known. */
+  /** Span ids of the containers around that run, and `session`: what may have been taken for it before it was known. */
   readonly liesIn: ReadonlySet<string>
-  /** Whether a span above its run has not arrived, so that it may turn out to lie within another run. */
+  /** Whether a span above that run has not arrived, so that it may turn out to lie within another run. */
   readonly isAdrift: boolean
   readonly agentName: string | undefined
   readonly serviceName: string | undefined
@@ -54,6 +62,17 @@ export interface RunStatement {
 export interface StatementRules {
   readonly hours: HourPolicy
   readonly bareCalls: 'run' | 'tokens'
+  readonly agents: 'outermost' | 'each'
+}
+
+/** What a statement is about, with what only its run can tell. */
+interface Subject
+  extends Pick<RunStatement, 'outermostId' | 'contains' | 'liesIn' | 'isAdrift' | 'agentName' | 'outcome'> {
+  /** The run, or an agent of it; absent for what belongs to no run. */
+  readonly agent?: Node
+  /** The spans that stand for it. */
+  readonly spans: readonly SpanFact[]
+  readonly worked?: readonly Interval[]
 }
 
 /**
@@ -63,7 +82,7 @@ export interface StatementRules {
  * @param tree Its tree.
  * @param claims Who owns its tokens.
  * @param twins Which of its facts are the same call as another one.
- * @param rules The hour policy and what model calls without an agent make.
+ * @param rules The hour policy, what model calls without an agent make, and whether each agent is stated on its own.
  */
 export function statementOf(
   trace: TraceView,
@@ -73,61 +92,85 @@ export function statementOf(
   rules: StatementRules,
 ): readonly RunStatement[] {
   const runOf = runsOf(tree)
+  const agentOf = rules.agents === 'each' ? nearestAgents(tree, runOf) : runOf
+  const attributionOf = attributionsIn(trace)
   const calls = modelCallsOf(tree, twins)
   const tools = toolCallsOf(tree)
-  const membersOf = groupBy(tree.postOrder, (node) => runOf.get(node))
-  const claimsOf = groupBy(claims, (claim) => runOf.get(claim.node))
+  const nodesIn = groupBy(tree.postOrder, (node) => runOf.get(node))
+  const membersOf = groupBy(tree.postOrder, (node) => agentOf.get(node))
+  const claimsOf = groupBy(claims, (claim) => agentOf.get(claim.node))
 
-  const state = (run: Node | undefined, worked: readonly Interval[] | undefined, spans: readonly SpanFact[]) => {
-    const members = membersOf.get(run) ?? []
-    const first = run?.fact ?? spans[0]
-    const models = modelTotals(claimsOf.get(run) ?? [])
+  const state = ({ agent, spans, ...told }: Subject): RunStatement => {
+    const members = membersOf.get(agent) ?? []
+    const first = agent?.fact ?? spans[0]
     return {
-      runId: run?.fact.spanId ?? SESSION_RUN_ID,
-      contains: new Set(members.map((node) => node.fact.spanId)),
-      liesIn: new Set([SESSION_RUN_ID, ...idsAbove(run)]),
-      isAdrift: run?.missing !== undefined,
-      agentName: run ? nameOf(run, members) : spans.find((fact) => fact.agentName !== undefined)?.agentName,
+      ...told,
+      runId: agent?.fact.spanId ?? SESSION_RUN_ID,
       serviceName: first?.serviceName,
       emitter: first?.emitter ?? 'opentelemetry',
-      outcome: hasFailed(run, members, worked ? spans : []) ? 'failed' : 'ok',
       startNs: first?.startNs ?? 0n,
       endNs: spans.reduce((end, fact) => (fact.endNs > end ? fact.endNs : end), first?.endNs ?? 0n),
-      ...(worked ? { worked } : {}),
-      models,
+      models: modelTotals(claimsOf.get(agent) ?? []),
       llmCalls: members.filter((node) => calls.has(node)).length,
       toolCalls: members.filter((node) => tools.has(node)).length,
-      attribution: attributionOf(trace, first),
-    } satisfies RunStatement
+      attribution: first ? attributionOf(first) : {},
+    }
   }
 
-  const runs = [...membersOf.keys()].filter((run) => run !== undefined)
-  const statements: RunStatement[] = runs
-    .sort((a, b) => byStart(a.fact, b.fact))
-    .map((run) => {
-      const facts = (membersOf.get(run) ?? []).map((node) => node.fact)
-      return state(run, workedIntervals(run.fact, facts, rules.hours), [run.fact])
+  const stateRun = (run: Node): readonly RunStatement[] => {
+    const nodes = nodesIn.get(run) ?? []
+    const facts = nodes.map((node) => node.fact)
+    const agents = [...new Set(nodes.map((node) => agentOf.get(node) ?? run))]
+    const hours = shareHours(run, agents, agentOf, workedIntervals(run.fact, facts, rules.hours))
+    const ofRun = {
+      outermostId: run.fact.spanId,
+      contains: new Set(facts.map((fact) => fact.spanId)),
+      liesIn: new Set([SESSION_RUN_ID, ...idsAbove(run)]),
+      isAdrift: run.missing !== undefined,
+      outcome: hasFailed(run.fact, facts) ? 'failed' : 'ok',
+    } as const
+    return agents
+      .sort((a, b) => byStart(a.fact, b.fact))
+      .map((agent) => {
+        const agentName = nameOf(agent, run, nodes)
+        return state({ ...ofRun, agent, agentName, spans: [agent.fact], worked: hours.get(agent) ?? [] })
+      })
+  }
+
+  const stateRest = (spans: readonly SpanFact[], outcome: RunOutcome, worked?: readonly Interval[]): RunStatement => {
+    const nodes = membersOf.get(undefined) ?? []
+    return state({
+      outermostId: SESSION_RUN_ID,
+      contains: new Set(nodes.map((node) => node.fact.spanId)),
+      liesIn: new Set([SESSION_RUN_ID]),
+      isAdrift: false,
+      agentName: spans.find((fact) => fact.agentName !== undefined)?.agentName,
+      outcome,
+      spans,
+      ...(worked ? { worked } : {}),
     })
+  }
+
+  const runs = [...nodesIn.keys()].filter((run) => run !== undefined)
+  const statements = runs.sort((a, b) => byStart(a.fact, b.fact)).flatMap(stateRun)
 
   const isBare = rules.bareCalls === 'run' && !tree.postOrder.some((node) => isWork(node.fact.kind))
   const bare = isBare ? topmostCalls(tree.postOrder, twins) : []
   if (bare.length > 0) {
     const spans = bare.map((node) => node.fact).sort(byStart)
-    statements.push(state(undefined, unionOf(spans), spans))
+    const outcome = spans.every((call) => call.failed) ? 'failed' : 'ok'
+    statements.push(stateRest(spans, outcome, unionOf(spans)))
   } else if (claimsOf.has(undefined)) {
     const spans = (claimsOf.get(undefined) ?? []).map((claim) => claim.node.fact).sort(byStart)
     const orphans = trace.isInterrupted && !trace.rootHasArrived ? orphansOf(membersOf.get(undefined) ?? []) : []
     if (orphans.length > 0) {
-      const known = without(
-        knownIntervals(orphans, rules.hours),
-        statements.flatMap(({ worked }) => worked ?? []),
-      )
-      statements.push({ ...state(undefined, known, spans), outcome: 'interrupted' })
+      const billedElsewhere = unionOf(statements.flatMap(({ worked }) => worked ?? []))
+      const worked = without(knownIntervals(orphans, rules.hours), billedElsewhere)
+      statements.push(stateRest(spans, 'interrupted', worked))
     } else {
-      const rest = state(undefined, undefined, spans)
       // Whose calls they were is not known; where every run of the trace failed, they were a failed run's.
       const haveAllFailed = statements.length > 0 && statements.every((run) => run.outcome === 'failed')
-      statements.push(haveAllFailed ? { ...rest, outcome: 'failed' } : rest)
+      statements.push(stateRest(spans, haveAllFailed ? 'failed' : 'ok'))
     }
   }
   return statements
@@ -140,21 +183,21 @@ function idsAbove(node: Node | undefined): readonly string[] {
 }
 
 /** An agent span that was made up around others goes by the first agent in it. */
-function nameOf(run: Node, members: readonly Node[]): string | undefined {
-  const { agentName, isMadeUp } = run.fact
+function nameOf(agent: Node, run: Node, nodes: readonly Node[]): string | undefined {
+  const { agentName, isMadeUp } = agent.fact
   if (agentName !== undefined || !isMadeUp) return agentName
-  const named = members.map((node) => node.fact).filter((fact) => fact.kind === 'agent' && fact.agentName !== undefined)
-  return named.sort(byStart)[0]?.agentName
+  const named = nodes.filter(({ fact }) => fact.kind === 'agent' && fact.agentName !== undefined)
+  const inside = agent === run ? named : named.filter((node) => isAbove(agent, node))
+  return inside.map((node) => node.fact).sort(byStart)[0]?.agentName
 }
 
 /**
- * R4: a run failed when its own span says so, whatever failed below it. Where nothing can say so, the model calls tell:
- * the last one for an emitter that never marks its agents, all of them for a session of bare calls.
+ * R4: a run failed when its own span says so, whatever failed below it. For an emitter that never marks its agents as
+ * failed, the last model call tells.
  */
-function hasFailed(run: Node | undefined, members: readonly Node[], bareCalls: readonly SpanFact[]): boolean {
-  if (!run) return bareCalls.length > 0 && bareCalls.every((call) => call.failed)
-  if (run.fact.failed || !run.fact.failsWithLastCall) return run.fact.failed
-  const calls = members.map((node) => node.fact).filter((fact) => fact.kind === 'llm')
+function hasFailed(run: SpanFact, facts: readonly SpanFact[]): boolean {
+  if (run.failed || !run.failsWithLastCall) return run.failed
+  const calls = facts.filter((fact) => fact.kind === 'llm')
   return calls.sort(byStart).at(-1)?.failed ?? false
 }
 
@@ -173,15 +216,12 @@ function topmostCalls(nodes: readonly Node[], twins: TwinView): readonly Node[] 
   })
 }
 
-function groupBy<K, T>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, T[]> {
-  const groups = new Map<K, T[]>()
-  for (const item of items) {
-    const key = keyOf(item)
-    const group = groups.get(key)
-    if (group) group.push(item)
-    else groups.set(key, [item])
-  }
-  return groups
+/** Orders models by their tokens, most first, then by name. */
+export function mostTokensFirst(
+  a: { readonly model: string; readonly usage: Usage },
+  b: { readonly model: string; readonly usage: Usage },
+): number {
+  return totalOf(b.usage) - totalOf(a.usage) || (a.model < b.model ? -1 : a.model > b.model ? 1 : 0)
 }
 
 function modelTotals(claims: readonly Claim[]): ReadonlyMap<string, ModelTotal> {
@@ -194,19 +234,5 @@ function modelTotals(claims: readonly Claim[]): ReadonlyMap<string, ModelTotal> 
       llmCalls: (known?.llmCalls ?? 0) + (source === 'aggregate' ? 0 : 1),
     })
   }
-  return new Map(
-    [...totals].sort(([a, x], [b, y]) => totalOf(y.usage) - totalOf(x.usage) || (a < b ? -1 : a > b ? 1 : 0)),
-  )
-}
-
-/** What the span, then its ancestors, then its resource say, key by key. */
-function attributionOf(trace: TraceView, fact: SpanFact | undefined): Attribution {
-  if (!fact) return {}
-  const nearestFirst: (Attribution | undefined)[] = []
-  const seen = new Set<string>()
-  for (let at: string | undefined = fact.spanId; at !== undefined && !seen.has(at); at = trace.parents.get(at)) {
-    seen.add(at)
-    nearestFirst.push(trace.hints.get(at))
-  }
-  return mergeAttributions([...nearestFirst, fact.resourceHints])
+  return new Map([...totals].sort(([a, x], [b, y]) => mostTokensFirst({ model: a, ...x }, { model: b, ...y })))
 }

@@ -51,6 +51,8 @@ export interface BuiltTrace {
   readonly tokens: readonly [number, number]
   /** Milliseconds of its outermost runs. */
   readonly runMs: number
+  /** By the span id of each agent, the tokens `[input, output]` of calls that have no other agent between. */
+  readonly ownTokens: ReadonlyMap<string, readonly [number, number]>
 }
 
 const LAYERS: readonly Layers[] = ['plain', 'wrapped', 'wrapped twice', 'beside', 'beside twice']
@@ -112,32 +114,37 @@ function distinct(plans: readonly Plan[], count = { calls: 0 }): readonly Plan[]
 export function build({ isParallel, runs }: Planned): BuiltTrace {
   const trace = aTrace()
   const elsewhere: TraceBuilder[] = []
+  const ownTokens = new Map<string, readonly [number, number]>()
   let runMs = 0
   let calls = 0
 
-  const place = (above: TraceBuilder, plan: Plan, from: number, inAgent: boolean): void => {
+  const place = (above: TraceBuilder, plan: Plan, from: number, agent: string | undefined): void => {
     const at: FromTo = [from, from + lengthOf(plan, isParallel)]
     if (plan.type === 'failure') above.chat({ at, failed: true })
-    else if (plan.type === 'call') placeCall(above, plan, at, elsewhere, ++calls)
-    else {
+    else if (plan.type === 'call') {
+      placeCall(above, plan, at, elsewhere, ++calls)
+      const [input, output] = (agent === undefined ? undefined : ownTokens.get(agent)) ?? [0, 0]
+      if (agent !== undefined) ownTokens.set(agent, [input + plan.input, output + plan.output])
+    } else {
       const [input, output] = tokensIn(plan.below)
       const options = { at, ...(plan.sums ? { input, output } : {}) }
       const isAgent = plan.type === 'agent'
-      if (isAgent && !inAgent) runMs += at[1] - at[0]
+      if (isAgent && agent === undefined) runMs += at[1] - at[0]
       const group = plan.type === 'http' ? above.http({ at }) : addGroup(above, plan.type, options)
-      placeAll(group, plan.below, from + 1, inAgent || isAgent)
+      if (isAgent) ownTokens.set(group.spanId, [0, 0])
+      placeAll(group, plan.below, from + 1, isAgent ? group.spanId : agent)
     }
   }
-  const placeAll = (above: TraceBuilder, below: readonly Plan[], from: number, inAgent: boolean): void => {
+  const placeAll = (above: TraceBuilder, below: readonly Plan[], from: number, agent?: string): void => {
     let next = from
     for (const plan of below) {
-      place(above, plan, next, inAgent)
+      place(above, plan, next, agent)
       if (!isParallel) next += lengthOf(plan, isParallel) + GAP
     }
   }
 
   const root = trace.http({ at: [0, 2 + lengthOfAll(runs, isParallel)] })
-  placeAll(root, runs, 1, false)
+  placeAll(root, runs, 1)
   if (!root.ended) throw new Error('the root has a span')
   return {
     root: root.ended,
@@ -145,6 +152,7 @@ export function build({ isParallel, runs }: Planned): BuiltTrace {
     traceId: trace.traceId,
     tokens: tokensIn(runs),
     runMs,
+    ownTokens,
   }
 }
 
