@@ -1,6 +1,6 @@
 /** The sandbox runs one timer at a time: started, stopped, restarted and replaced as in Keito. */
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { type KeitoSandbox, startKeitoSandbox } from '../src/testing/index.ts'
+import { type KeitoSandbox, type SandboxFaultTarget, startKeitoSandbox } from '../src/testing/index.ts'
 import { call, TIME_ENTRY } from './helpers/sandbox-call.ts'
 
 const PATH = '/api/v2/time_entries'
@@ -113,4 +113,64 @@ it('an entry cannot be restarted beside a running one, unless it replaces it', a
 it('an id that does not exist can be neither stopped nor restarted', async () => {
   expect((await stop('cmnone')).status).toBe(404)
   expect((await restart('cmnone')).status).toBe(404)
+})
+
+it('a running timer goes on when its entry is changed, and adds to the hours it was given', async () => {
+  const { id } = (await startTimer(minutesFromNow(-90))).body
+  const update = { hours: 2, metadata: { agent_id: 'a' } }
+  expect((await call(sandbox, 'PATCH', `${PATH}/${id}`, { ...update, is_running: false })).body).toMatchObject({
+    hours: 2,
+    is_running: true,
+    metadata: { session_id: 's1', agent_id: 'a' },
+  })
+  expect((await stop(id)).body.hours).toBeGreaterThanOrEqual(3.5)
+})
+
+it('a running timer can be deleted, and another started then', async () => {
+  const { id } = (await startTimer()).body
+  expect((await call(sandbox, 'DELETE', `${PATH}/${id}`)).status).toBe(204)
+  expect((await startTimer()).status).toBe(200)
+})
+
+it.each([
+  [undefined, 403],
+  ['lock', 403],
+  ['approval', 409],
+] as const)('an entry closed by %s takes no change, and its delete is refused with %i', async (by, status) => {
+  const { id } = (await startTimer()).body
+  sandbox.lockTimeEntry(id, by)
+  sandbox.lockTimeEntry('cmnone', by)
+  const before = sandbox.timeEntries()
+  expect(before).toMatchObject([{ id, is_locked: true, is_running: true }])
+  expect((await call(sandbox, 'PATCH', `${PATH}/${id}`, { hours: 2 })).status).toBe(403)
+  expect((await stop(id)).status).toBe(403)
+  expect((await restart(id)).status).toBe(403)
+  expect((await call(sandbox, 'DELETE', `${PATH}/${id}`)).status).toBe(status)
+  expect(sandbox.timeEntries()).toEqual(before)
+})
+
+it('an entry is open again in a sandbox that was reset', async () => {
+  const { id } = (await create()).body
+  sandbox.lockTimeEntry(id, 'approval')
+  sandbox.reset()
+  expect((await call(sandbox, 'DELETE', `${PATH}/${id}`)).status).toBe(404)
+})
+
+it('faults hit the requests that a function picks, and no others draw', async () => {
+  const asked: SandboxFaultTarget[] = []
+  const on = (target: SandboxFaultTarget) => {
+    asked.push(target)
+    return target.path.endsWith('/stop')
+  }
+  const sick = await startKeitoSandbox({ faults: { rate: 1, kinds: ['error'], moments: ['after'], most: 1, on } })
+  const { id } = (await call(sick, 'POST', PATH, { ...TIME_ENTRY, is_running: true })).body
+  const statuses = [
+    await call(sick, 'PATCH', `${PATH}/${id}`, { hours: 1 }),
+    await call(sick, 'PATCH', `${PATH}/${id}/stop`),
+    await call(sick, 'DELETE', `${PATH}/${id}?x=1`),
+  ].map(({ status }) => status)
+  expect(statuses).toEqual([200, 500, 204])
+  expect(sick.faults()).toMatchObject([{ method: 'PATCH', path: `${PATH}/${id}/stop`, committed: true }])
+  expect(asked.at(-1)).toEqual({ method: 'DELETE', path: `${PATH}/${id}` })
+  await sick.close()
 })

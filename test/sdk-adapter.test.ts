@@ -169,6 +169,77 @@ describe('a client that can list', () => {
   })
 })
 
+describe('a client that can change and stop', () => {
+  const create = async () => ({ id: 'x' })
+  const throws = (fields: object) => async () => Promise.reject(Object.assign(new Error('sdk: not running'), fields))
+  const timersOf = (methods: object) => ofEntries({ create, ...methods })
+  const ofEntries = (timeEntries: KeitoClient['timeEntries']) =>
+    outcomesOf({ timeEntries, expenses: { create } }).timeEntries
+  class Entries {
+    readonly calls: unknown[] = []
+    create = create
+    async update(...call: unknown[]) {
+      this.calls.push(['update', ...call])
+    }
+  }
+  class EntriesWithStop extends Entries {
+    async stopTimer(...call: unknown[]) {
+      this.calls.push(['stopTimer', ...call])
+    }
+  }
+
+  it('is asked as the object that it is, and has changed what it resolves for', async () => {
+    const entries = new Entries()
+    const outcome = await ofEntries(entries).update?.('te-1', { hours: 2, billable: false })
+    expect(outcome).toMatchObject({ type: 'accepted' })
+    expect(entries.calls).toEqual([['update', 'te-1', { hours: 2, billable: false }]])
+  })
+
+  it('stops by its own method, else by an update', async () => {
+    const [withStop, without] = [new EntriesWithStop(), new Entries()]
+    expect(await ofEntries(withStop).stop?.('te-1')).toMatchObject({ type: 'accepted' })
+    expect(await ofEntries(without).stop?.('te-1')).toMatchObject({ type: 'accepted' })
+    expect(withStop.calls).toEqual([['stopTimer', 'te-1']])
+    expect(without.calls).toEqual([['update', 'te-1', { is_running: false }]])
+  })
+
+  it.each([
+    [{ status: 409 }, 'accepted'],
+    [{ status: 400 }, 'accepted'],
+    [{ status: 404 }, 'rejected'],
+    [{ status: 403 }, 'unauthorized'],
+    [{ status: 500 }, 'ambiguous'],
+    [{ code: 'ECONNREFUSED' }, 'retryable'],
+  ])('has for a stop that throws %o an outcome that is %s', async (fields, type) => {
+    expect(await timersOf({ stopTimer: throws(fields) }).stop?.('te-1')).toMatchObject({ type })
+    expect(await timersOf({ update: throws(fields) }).stop?.('te-1')).toMatchObject({ type })
+  })
+
+  it('has not stopped an entry that still runs after the update', async () => {
+    const update = async () => ({ id: 'te-1', is_running: true })
+    expect(await timersOf({ update }).stop?.('te-1')).toMatchObject({ type: 'rejected' })
+    expect(await timersOf({ update }).update?.('te-1', { hours: 1 })).toMatchObject({ type: 'accepted' })
+    const stopped = async () => ({ id: 'te-1', is_running: false })
+    expect(await timersOf({ update: stopped }).stop?.('te-1')).toMatchObject({ type: 'accepted' })
+  })
+
+  it('has not changed what it throws for, also when that is a conflict', async () => {
+    const { update } = timersOf({ update: throws({ status: 409 }) })
+    expect(await update?.('te-1', {})).toMatchObject({ type: 'rejected', status: 409 })
+  })
+
+  it('is one only where it says so', () => {
+    const methodsOf = (methods: object) => {
+      const { update, stop } = timersOf(methods)
+      return [typeof update, typeof stop]
+    }
+    expect(methodsOf({})).toEqual(['undefined', 'undefined'])
+    expect(methodsOf({ stopTimer: create })).toEqual(['undefined', 'function'])
+    expect(methodsOf({ update: create })).toEqual(['function', 'function'])
+    expect(methodsOf({ update: 'text', stopTimer: 7 })).toEqual(['undefined', 'undefined'])
+  })
+})
+
 describe('a client that can delete', () => {
   const removedBy = (remove: () => Promise<unknown>) => {
     const create = async () => ({ id: 'x' })

@@ -4,7 +4,15 @@
  * @module
  */
 import type { Outcome } from '../delivery/outcome.ts'
-import type { Expense, ExpenseCreate, ListQuery, StoredRecord, TimeEntry, TimeEntryCreate } from './types.ts'
+import type {
+  Expense,
+  ExpenseCreate,
+  ListQuery,
+  StoredRecord,
+  TimeEntry,
+  TimeEntryCreate,
+  TimeEntryUpdate,
+} from './types.ts'
 
 /**
  * Any Keito client: the shape of the documented `Keito` class of `@keito/sdk`. Methods resolve with the stored
@@ -24,6 +32,8 @@ export interface KeitoClient {
     create(body: TimeEntryCreate): Promise<unknown>
     list?(query: ListQuery): Promise<unknown>
     update?(id: string, body: Partial<TimeEntryCreate>): Promise<unknown>
+    /** Stops a running timer; without it, a timer is stopped by an update with `is_running: false`. */
+    stopTimer?(id: string): Promise<unknown>
     delete?(id: string): Promise<unknown>
   }
   readonly expenses: {
@@ -57,6 +67,10 @@ export interface OutcomeClient {
   readonly timeEntries: OutcomeResource<TimeEntryCreate, TimeEntry> & {
     /** Present where the client can delete. A time entry that is not there counts as deleted. */
     delete?(id: string, options?: CallOptions): Promise<Outcome<unknown>>
+    /** Present where the client can change a time entry. Accepted whatever the answer holds. */
+    update?(id: string, body: TimeEntryUpdate, options?: CallOptions): Promise<Outcome<unknown>>
+    /** Present where the client can stop a timer. A timer that does not run counts as stopped, unlike one that is gone. */
+    stop?(id: string, options?: CallOptions): Promise<Outcome<unknown>>
   }
   readonly expenses: OutcomeResource<ExpenseCreate, Expense>
 }

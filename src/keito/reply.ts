@@ -8,16 +8,14 @@ import { ambiguous, type Outcome, outcomeOfStatus } from '../delivery/outcome.ts
 import { outcomeOfError } from '../delivery/outcome-of-error.ts'
 import { retryAfterMs } from '../delivery/retry-after.ts'
 
-/** The answer to a delete. A create that is answered so has no id, and is ambiguous for that. */
-const NO_CONTENT = 204
 /** Read of an error's body at most, in bytes. */
 const MAX_ERROR_BYTES = 64 * 1024
 /** Read of a success's body at most, in bytes: a page of 2,000 records with full metadata and room to spare. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024
 
 /**
- * The outcome of a request that was answered: the JSON value of a success, or what the status and its words prove.
- * Never rejects. A success whose body breaks off or is no JSON is ambiguous; an error's body is only words, so there
+ * The outcome of a request that was answered: the JSON value of a success, undefined when its body is empty, or what
+ * the status and its words prove. Never rejects. A success whose body breaks off or is no JSON is ambiguous; an error's body is only words, so there
  * the status alone decides.
  *
  * @param response The reply, its body unread.
@@ -32,9 +30,11 @@ export async function outcomeOfReply(response: Response): Promise<Outcome<unknow
 }
 
 async function outcomeOfSuccess(response: Response): Promise<Outcome<unknown>> {
-  if (response.status === NO_CONTENT) return { type: 'accepted', value: undefined }
   try {
-    const value = jsonIn(await textOf(response, MAX_BODY_BYTES))
+    const text = await textOf(response, MAX_BODY_BYTES)
+    // The answer to a delete. A create or a list that is answered so is ambiguous for what is not in it.
+    if (text === '') return { type: 'accepted', value: undefined }
+    const value = jsonIn(text)
     return value === undefined
       ? ambiguous(`HTTP ${response.status} with a body that is no JSON`)
       : { type: 'accepted', value }

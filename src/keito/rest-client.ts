@@ -16,8 +16,17 @@ import { startDeadline } from './deadline.ts'
 import { outcomeOfDelete } from './deleted.ts'
 import { allPages, PAGE_SIZE } from './pages.ts'
 import { outcomeOfReply } from './reply.ts'
+import { outcomeOfStop } from './stopped.ts'
 import { storedRecord } from './stored.ts'
-import type { Expense, ExpenseCreate, ListQuery, StoredRecord, TimeEntry, TimeEntryCreate } from './types.ts'
+import type {
+  Expense,
+  ExpenseCreate,
+  ListQuery,
+  StoredRecord,
+  TimeEntry,
+  TimeEntryCreate,
+  TimeEntryUpdate,
+} from './types.ts'
 
 /** Settings of {@link KeitoRestClient}. */
 export interface KeitoRestClientOptions {
@@ -39,10 +48,14 @@ export interface KeitoRestClientOptions {
 /** A resource of the REST API: it can be created and listed. */
 export type RestResource<Body, Stored extends StoredRecord> = Required<OutcomeResource<Body, Stored>>
 
-/** Time entries can be deleted as well. */
+/** Time entries can be changed and deleted as well, and their timers stopped. */
 export interface RestTimeEntries extends RestResource<TimeEntryCreate, TimeEntry> {
   /** Deletes a time entry. One that is not there counts as deleted. */
   delete(id: string, options?: CallOptions): Promise<Outcome<unknown>>
+  /** Changes a time entry. The same update may be made again: it changes nothing more. */
+  update(id: string, body: TimeEntryUpdate, options?: CallOptions): Promise<Outcome<unknown>>
+  /** Stops a timer. One that does not run counts as stopped. */
+  stop(id: string, options?: CallOptions): Promise<Outcome<unknown>>
 }
 
 /**
@@ -79,10 +92,10 @@ export class KeitoRestClient implements OutcomeClient {
     this.#timeoutMs = milliseconds(options.timeoutMs ?? 10_000)
     this.timeEntries = {
       ...this.#resource<TimeEntryCreate, TimeEntry>('time_entries'),
-      delete: async (id, options) => {
-        const path = `time_entries/${encodeURIComponent(id)}`
-        return outcomeOfDelete(await this.#request('DELETE', path, options?.signal))
-      },
+      delete: async (id, options) => outcomeOfDelete(await this.#request('DELETE', entryPath(id), options?.signal)),
+      update: (id, body, options) => this.#request('PATCH', entryPath(id), options?.signal, body),
+      stop: async (id, options) =>
+        outcomeOfStop(await this.#request('PATCH', `${entryPath(id)}/stop`, options?.signal)),
     }
     this.expenses = this.#resource('expenses')
   }
@@ -106,7 +119,7 @@ export class KeitoRestClient implements OutcomeClient {
   }
 
   async #request(
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
     path: string,
     signal: AbortSignal | undefined,
     body?: unknown,
@@ -151,6 +164,10 @@ const REDIRECTED = 'a redirect, which is never followed; check baseUrl (KEITO_AP
 function isRedirect(error: unknown): boolean {
   const cause = error instanceof TypeError ? error.cause : undefined
   return cause instanceof Error && cause.message === 'unexpected redirect'
+}
+
+function entryPath(id: string): string {
+  return `time_entries/${encodeURIComponent(id)}`
 }
 
 function searchOf(query: ListQuery): string {

@@ -9,8 +9,9 @@ import { withTracingSuppressed } from '../otel/suppress.ts'
 import type { CallOptions, KeitoClient, OutcomeClient, OutcomeResource } from './client.ts'
 import { outcomeOfDelete } from './deleted.ts'
 import { allPages, PAGE_SIZE } from './pages.ts'
+import { outcomeOfStop, outcomeOfStopByUpdate } from './stopped.ts'
 import { storedRecord } from './stored.ts'
-import type { ListQuery, StoredRecord } from './types.ts'
+import type { ListQuery, StoredRecord, TimeEntryUpdate } from './types.ts'
 
 /**
  * The client as one that answers with outcomes.
@@ -30,6 +31,7 @@ export function outcomesOf(client: KeitoClient | OutcomeClient): OutcomeClient {
       create: (body) => createdBy(() => timeEntries.create(body)),
       ...lister('time_entries', timeEntries),
       ...(timeEntries.delete ? { delete: deleter((id) => timeEntries.delete?.(id)) } : {}),
+      ...timerMethods(timeEntries),
     },
     expenses: { create: (body) => createdBy(() => expenses.create(body)), ...lister('expenses', expenses) },
   }
@@ -53,6 +55,19 @@ function lister<Stored extends StoredRecord>(
 
 function deleter(call: (id: string) => unknown) {
   return async (id: string) => outcomeOfDelete(await outcomeOfCall(async () => call(id)))
+}
+
+/** Changing entries and stopping timers, where the client can. Keito's SDK has a method of its own for the stop. */
+function timerMethods(timeEntries: KeitoClient['timeEntries']): Pick<OutcomeClient['timeEntries'], 'update' | 'stop'> {
+  const canUpdate = typeof timeEntries.update === 'function'
+  const update = {
+    update: (id: string, body: TimeEntryUpdate) => outcomeOfCall(async () => timeEntries.update?.(id, body)),
+  }
+  const stop = async (id: string) => outcomeOfStop(await outcomeOfCall(async () => timeEntries.stopTimer?.(id)))
+  const stopByUpdate = async (id: string) =>
+    outcomeOfStopByUpdate(await outcomeOfCall(async () => timeEntries.update?.(id, { is_running: false })))
+  if (typeof timeEntries.stopTimer === 'function') return canUpdate ? { ...update, stop } : { stop }
+  return canUpdate ? { ...update, stop: stopByUpdate } : {}
 }
 
 async function createdBy(call: () => Promise<unknown>): Promise<Outcome<StoredRecord>> {

@@ -27,6 +27,22 @@ export interface TimeEntryCreate {
   readonly metadata: Metadata
 }
 
+/**
+ * Body of `PATCH /api/v2/time_entries/{id}`: what is to change. Metadata is merged, key by key, into what is there. There
+ * is no `is_running`, because a timer is stopped by a request of its own, and no `source`, which never changes.
+ */
+export interface TimeEntryUpdate {
+  readonly project_id?: string
+  readonly task_id?: string
+  /** Calendar day, `YYYY-MM-DD`. */
+  readonly spent_date?: string
+  /** 0 to 24; in place of what is there. A timer that still runs adds to it when it is stopped. */
+  readonly hours?: number
+  readonly notes?: string
+  readonly billable?: boolean
+  readonly metadata?: Metadata
+}
+
 /** Body of `POST /api/v2/expenses`; either `units` (an integer from 1) or `total_cost` (from 0). */
 export interface ExpenseCreate {
   readonly project_id: string
@@ -68,6 +84,8 @@ export interface ListQuery {
   readonly to?: string
   readonly project_id?: string
   readonly source?: 'agent'
+  /** Time entries only: those whose timer runs, or those whose timer does not. */
+  readonly is_running?: boolean
   readonly page?: number
   /** 1 to 2,000; Keito's own default is 100. */
   readonly per_page?: number

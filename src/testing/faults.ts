@@ -5,7 +5,7 @@
  */
 import { ConfigError } from '../errors.ts'
 import { oneOf, type Rule } from './rules.ts'
-import type { SandboxFaultKind, SandboxFaultMoment, SandboxFaults } from './types.ts'
+import type { SandboxFaultKind, SandboxFaultMoment, SandboxFaults, SandboxFaultTarget } from './types.ts'
 
 type OneOrMore<T> = readonly [T, ...T[]]
 
@@ -48,6 +48,8 @@ const DEFAULTS: FaultPlan = {
 /** Longest wait that timers take, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+const TARGETS = oneOf('all', 'writes')
+
 const RULES: { readonly [K in keyof FaultPlan]: Rule<FaultPlan[K]> } = {
   seed: { expected: 'a whole number', accepts: (value): value is number => Number.isSafeInteger(value) },
   rate: {
@@ -56,7 +58,10 @@ const RULES: { readonly [K in keyof FaultPlan]: Rule<FaultPlan[K]> } = {
   },
   kinds: listOf(...DEFAULTS.kinds),
   moments: listOf(...DEFAULTS.moments),
-  on: oneOf('all', 'writes'),
+  on: {
+    expected: `a function, or ${TARGETS.expected}`,
+    accepts: (value): value is FaultPlan['on'] => TARGETS.accepts(value) || typeof value === 'function',
+  },
   most: {
     expected: 'a whole number from 0, or Infinity',
     accepts: (value): value is number => value === Number.POSITIVE_INFINITY || isWhole(value, 0),
@@ -100,9 +105,13 @@ export class FaultDraws {
   }
 
   /** The fault that the next request meets, if it meets one. */
-  next({ method }: { readonly method: string }): DrawnFault | undefined {
+  next({
+    method,
+    path = '',
+  }: Pick<SandboxFaultTarget, 'method'> & Partial<SandboxFaultTarget>): DrawnFault | undefined {
     const { rate, kinds, moments, on } = this.#plan
-    if (on === 'writes' && !isWrite(method)) return undefined
+    const isTarget = typeof on === 'function' ? on({ method, path }) : on === 'all' || isWrite(method)
+    if (!isTarget) return undefined
     const [chance, kind, moment] = [this.#random(), pick(kinds, this.#random()), pick(moments, this.#random())]
     if (chance >= rate || this.#left === 0) return undefined
     this.#left--

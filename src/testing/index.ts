@@ -15,6 +15,7 @@ export type {
   SandboxFaultKind,
   SandboxFaultMoment,
   SandboxFaults,
+  SandboxFaultTarget,
   SandboxProject,
   SandboxRequest,
   SandboxTask,

@@ -9,6 +9,7 @@ import type { StoredExpense, StoredTimeEntry } from './types.ts'
 export class Ledger {
   readonly #timeEntries = new Map<string, StoredTimeEntry>()
   readonly #expenses = new Map<string, StoredExpense>()
+  readonly #approved = new Set<string>()
   #lastNumber = 0
 
   /** An id that was never given out before; it looks like Keito's, which begin with `cm`. */
@@ -31,6 +32,19 @@ export class Ledger {
   /** The time entry with this id. */
   timeEntry(id: string): StoredTimeEntry | undefined {
     return this.#timeEntries.get(id)
+  }
+
+  /** Makes a time entry unchangeable. */
+  lockTimeEntry(id: string, by: 'lock' | 'approval' = 'lock'): void {
+    const entry = this.#timeEntries.get(id)
+    if (!entry) return
+    this.#timeEntries.set(id, { ...entry, is_locked: true })
+    if (by === 'approval') this.#approved.add(id)
+  }
+
+  /** Whether a time entry is locked because it was approved. */
+  isApproved(id: string): boolean {
+    return this.#approved.has(id)
   }
 
   /** The running timer; a user has one at most, and the sandbox has one user. */
@@ -58,5 +72,6 @@ export class Ledger {
   clear(): void {
     this.#timeEntries.clear()
     this.#expenses.clear()
+    this.#approved.clear()
   }
 }

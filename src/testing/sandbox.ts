@@ -83,6 +83,7 @@ export async function startKeitoSandbox(options: KeitoSandboxOptions = {}): Prom
     expenses: () => structuredClone(ledger.expenses()),
     requests: () => structuredClone(requests),
     faults: () => structuredClone(player.played()),
+    lockTimeEntry: (id, by) => ledger.lockTimeEntry(id, by),
     heal: () => draws.end(),
     reset() {
       ledger.clear()

@@ -75,7 +75,7 @@ export function timeEntryEndpoints(company: Company, ledger: Ledger): Readonly<R
     list: (call) => prepareList(call, 'time_entries', TIME_ENTRY_FILTERS, () => newestFirst(ledger.timeEntries())),
 
     update(call, id) {
-      const entry = existing(ledger, id)
+      const entry = changeable(ledger, id)
       const fields = readFields(call.body, TIME_ENTRY_UPDATE)
       const project = fields.project_id === undefined ? entry.project : company.project(fields.project_id)
       const task = fields.task_id === undefined ? entry.task : company.task(fields.task_id)
@@ -102,7 +102,8 @@ export function timeEntryEndpoints(company: Company, ledger: Ledger): Readonly<R
     },
 
     remove(_, id) {
-      existing(ledger, id)
+      if (ledger.isApproved(id)) throw refusal(409, 'Time entry is approved')
+      changeable(ledger, id)
       return () => {
         ledger.removeTimeEntry(id)
         return emptyReply(204)
@@ -110,14 +111,14 @@ export function timeEntryEndpoints(company: Company, ledger: Ledger): Readonly<R
     },
 
     stop(call, id) {
-      const entry = existing(ledger, id)
+      const entry = changeable(ledger, id)
       const { notes = entry.notes } = readOptionalFields(call.body, TIME_ENTRY_STOP)
       if (!entry.is_running) throw refusal(409, 'Time entry is not running')
       return () => jsonReply(ledger.putTimeEntry({ ...stopped(entry, new Date().toISOString()), notes }))
     },
 
     restart(call, id) {
-      const entry = existing(ledger, id)
+      const entry = changeable(ledger, id)
       const fields = readOptionalFields(call.body, TIME_ENTRY_RESTART)
       if (entry.is_running) throw refusal(409, 'Time entry is already running')
       refuseSecondTimer(ledger, fields.replace_running)
@@ -135,6 +136,13 @@ function existing(ledger: Ledger, id: string): StoredTimeEntry {
   const entry = ledger.timeEntry(id)
   if (entry) return entry
   throw refusal(404, 'Time entry not found')
+}
+
+/** A time entry that may be changed: Keito refuses all changes of one that is locked or approved. */
+function changeable(ledger: Ledger, id: string): StoredTimeEntry {
+  const entry = existing(ledger, id)
+  if (entry.is_locked) throw refusal(403, 'Time entry is locked')
+  return entry
 }
 
 /** When a new timer began: at `started_time` of its day (the sandbox's workspace is in UTC), else now. */

@@ -114,8 +114,12 @@ export interface SandboxFaults {
   readonly kinds?: readonly SandboxFaultKind[]
   /** At least one, all as likely. Of no matter for a request that writes nothing. @default all */
   readonly moments?: readonly SandboxFaultMoment[]
-  /** Whether lists are hit as well; with `'writes'`, they do not draw either. @default 'all' */
-  readonly on?: 'all' | 'writes'
+  /**
+   * Which requests may meet a fault; the others do not draw either. `'writes'` spares lists. A function is asked for
+   * each request, and must not throw: `({ path }) => path.endsWith('/stop')`.
+   * @default 'all'
+   */
+  readonly on?: 'all' | 'writes' | ((request: SandboxFaultTarget) => boolean)
   /** Faults at most; then the sandbox is well. @default Infinity */
   readonly most?: number
   /** Milliseconds from the fault to a late write. The call is checked then, and may be refused. @default 50 */
@@ -126,6 +130,13 @@ export interface SandboxFaults {
   readonly retryAfterS?: number
   /** Milliseconds that nothing listens on the port. @default 50 */
   readonly refuseMs?: number
+}
+
+/** A request that may meet a fault. */
+export interface SandboxFaultTarget {
+  readonly method: string
+  /** Path without its query. */
+  readonly path: string
 }
 
 /** A fault that a request has met. */
@@ -247,6 +258,14 @@ export interface KeitoSandbox {
   requests(): readonly SandboxRequest[]
   /** A copy of the faults that were met, the oldest first. */
   faults(): readonly SandboxFault[]
+  /**
+   * Makes a time entry unchangeable, as an admin or an approval does: changes and stops are refused with 403, deletes
+   * with 403 when it is locked and 409 when it is approved.
+   *
+   * @param id Id of a stored time entry; another one changes nothing.
+   * @param by Why it cannot be changed. @default 'lock'
+   */
+  lockTimeEntry(id: string, by?: 'lock' | 'approval'): void
   /** Ends the faults: no request meets one from now on. A late write under way is still made. */
   heal(): void
   /**
