@@ -1,6 +1,8 @@
 /** A run is booked where the `attribution` function says, else its spans, else the configuration; never on a guess. */
 import { describe, expect, it, vi } from 'vitest'
 import { resolveAttribution } from '../src/billing/attribution.ts'
+import { checkedAttribution } from '../src/billing/attribution-values.ts'
+import { ConfigError } from '../src/errors.ts'
 import type { RunSummary, Settings } from '../src/options.ts'
 import type { Settlement } from '../src/session/settlement.ts'
 import { aSettlement, at, RUN_ID, someSettings, TRACE_ID } from './helpers/billing.ts'
@@ -172,5 +174,101 @@ describe('the attribution function', () => {
     } finally {
       process.off('unhandledRejection', unhandled)
     }
+  })
+})
+
+describe('spare values', () => {
+  const SPARE = {
+    projectId: 'cmspare',
+    taskId: 'cmspare',
+    expenseCategoryId: 'cmspare',
+    agentId: 'spare',
+    billable: false,
+    notes: 'spare',
+  }
+  const spared = (settlement: Partial<Settlement>, settings: Partial<Settings> = {}) => {
+    const resolution = resolveAttribution(
+      aSettlement(settlement),
+      someSettings({ attribution: {}, ...settings }),
+      SPARE,
+    )
+    if (resolution.type === 'failed') throw new Error(resolution.reason)
+    return resolution
+  }
+
+  it('are taken where nobody says anything', () => {
+    expect(spared({})).toEqual({
+      type: 'resolved',
+      booking: SPARE,
+      missing: ['projectId', 'taskId', 'expenseCategoryId'],
+    })
+  })
+
+  const said = {
+    projectId: 'cmsaid',
+    taskId: 'cmsaid',
+    expenseCategoryId: 'cmsaid',
+    agentId: 'said',
+    billable: true,
+    notes: 'said',
+  }
+  it.each([
+    ['the configuration', {}, { attribution: said }],
+    ['a span', { attribution: said }, {}],
+    ['the function', {}, answering(said)],
+  ])('never replace what %s says', (_, settlement, settings) => {
+    expect(spared(settlement, settings)).toEqual({ type: 'resolved', booking: said, missing: [] })
+  })
+
+  it('are taken for an id that is said and unusable, and not for a note that is said to be empty', () => {
+    const { booking, missing } = spared({ attribution: { projectId: 'no id', taskId: 'cmsaid', notes: '' } })
+    expect(booking).toMatchObject({ projectId: 'cmspare', taskId: 'cmsaid', expenseCategoryId: 'cmspare' })
+    expect(booking.notes).toBeUndefined()
+    expect(missing).toEqual(['projectId', 'expenseCategoryId'])
+  })
+
+  it('are of no use where the function fails', () => {
+    const resolution = resolveAttribution(aSettlement(), someSettings(answering(null)), SPARE)
+    expect(resolution.type).toBe('failed')
+  })
+
+  it('are not shown to the function', () => {
+    const attribute = vi.fn<(run: RunSummary) => undefined>()
+    spared({ attribution: { taskId: 'cmspan' } }, { attribute })
+    expect(attribute.mock.calls[0]?.[0].attribution).toEqual({ taskId: 'cmspan' })
+  })
+})
+
+describe('values given by hand', () => {
+  it.each([
+    ['nothing', undefined, {}],
+    ['no values', {}, {}],
+    ['a value that is not there', { projectId: undefined }, {}],
+    ['ids with blanks around them', { projectId: ' cmone ' }, { projectId: 'cmone' }],
+    ['everything', { billable: false, agentId: 'a', notes: 'b' }, { billable: false, agentId: 'a', notes: 'b' }],
+  ])('may be %s', (_, values, clean) => {
+    expect(checkedAttribution(values, 'release')).toEqual(clean)
+  })
+
+  it.each([
+    ['null', null, 'release: the values must be an object such as { projectId }, but are null'],
+    ['an id alone', 'cmone', /but are a string of 5 characters$/],
+    ['a list', [], /but are an array$/],
+    ['a function', () => true, /but are a value of type function$/],
+    [
+      'an id that is none',
+      { projectId: 'no id' },
+      /^release: projectId must be a Keito id .*, but is a string of 5 cha/,
+    ],
+    ['an id that is a number', { taskId: 7 }, /^release: taskId must be .*, but is a value of type number$/],
+    ['an empty category', { expenseCategoryId: '' }, /^release: expenseCategoryId must be/],
+    ['a blank agent', { agentId: ' ' }, /^release: agentId must be a non-empty string/],
+    ['a word for billable', { billable: 'no' }, /^release: billable must be true or false/],
+    ['a note that is none', { notes: 1 }, /^release: notes must be a string/],
+    ['a name that is none', { projectID: 'cm1' }, /^release: there is no value projectID; the values are projectId, /],
+  ])('that are %s are a ConfigError that says what was expected and repeats no value', (_, values, message) => {
+    const check = () => checkedAttribution(values, 'release')
+    expect(check).toThrow(ConfigError)
+    expect(check).toThrow(message)
   })
 })

@@ -1,7 +1,9 @@
 /** Every part of a settlement is either booked or kept as unassigned, never both and never neither. */
 import { describe, expect, it, vi } from 'vitest'
 import { bill } from '../src/billing/bill.ts'
+import { expenseKey, timeEntryKey } from '../src/billing/key.ts'
 import { CarryBook } from '../src/billing/rounding.ts'
+import { recordKeysOf } from '../src/billing/unassigned.ts'
 import { aRunOf, hours, minutes, seconds, someSettings, tokensOf } from './helpers/billing.ts'
 
 const opus = tokensOf('claude-opus-4-6', { input: 25_000, output: 15_000 })
@@ -65,6 +67,25 @@ describe('what has no place', () => {
     expect(later).toEqual(bill(run, someSettings(), new CarryBook()).records)
   })
 
+  it('has the key of the first record that will come of it, however often it is billed in vain', () => {
+    const long = { ...run, time: { durationNs: hours(50), index: 3 }, models: [{ ...opus, index: 2 }] }
+    const { unassigned } = bill(long, someSettings({ attribution: {} }), new CarryBook())
+    const booked = bill(long, someSettings(), new CarryBook()).records.map(({ key }) => key)
+    expect(unassigned.flatMap(({ settlement }) => recordKeysOf(settlement))).toEqual(booked)
+    expect(unassigned.map(({ key }) => key)).toEqual([booked[0], booked[3]])
+    const again = unassigned.flatMap((item) =>
+      bill(item.settlement, someSettings({ attribution: {} }), new CarryBook()),
+    )
+    expect(again.flatMap((one) => one.unassigned)).toEqual(unassigned)
+  })
+
+  it('takes spare values for what is missing, and tells what nobody has named all the same', () => {
+    const settings = someSettings({ attribution: { taskId: 'cmtask' } })
+    const { records, unassigned } = bill(run, settings, new CarryBook(), { projectId: 'cmspare', taskId: 'cmother' })
+    expect(records).toMatchObject([{ kind: 'time_entry', body: { project_id: 'cmspare', task_id: 'cmtask' } }])
+    expect(unassigned).toMatchObject([{ settlement: tokensOnly, missing: ['projectId', 'expenseCategoryId'] }])
+  })
+
   it('leaves no remainder behind', () => {
     const carry = new CarryBook()
     const short = aRunOf(seconds(17))
@@ -84,7 +105,7 @@ describe('a failing attribution function', () => {
   it('leaves the whole run unassigned, books it on no default, and says why in one line', () => {
     expect(bill(run, failing, new CarryBook())).toEqual({
       records: [],
-      unassigned: [{ settlement: run, missing: [] }],
+      unassigned: [{ key: timeEntryKey(run.sessionId, run.runId, 0), settlement: run, missing: [] }],
       failure: 'the attribution function threw TypeError',
     })
   })
@@ -115,7 +136,11 @@ describe('a failed run', () => {
   it('keeps only what is not skipped as unassigned', () => {
     const { unassigned } = bill(failed, someSettings({ attribution: {} }), new CarryBook())
     expect(unassigned).toEqual([
-      { settlement: { ...tokensOnly, outcome: 'failed' }, missing: ['projectId', 'expenseCategoryId'] },
+      {
+        key: expenseKey(run.sessionId, run.runId, opus.model, 0),
+        settlement: { ...tokensOnly, outcome: 'failed' },
+        missing: ['projectId', 'expenseCategoryId'],
+      },
     ])
   })
 })

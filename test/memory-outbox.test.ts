@@ -1,9 +1,11 @@
 /** Rule: the outbox hands out each accepted record in order, once at a time, and forgets none that is not settled. */
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { recordKeysOf, unassignedOf } from '../src/billing/unassigned.ts'
 import { memoryOutbox } from '../src/delivery/memory-outbox.ts'
 import type { Outbox, Unassigned } from '../src/delivery/outbox.ts'
 import { ConfigError } from '../src/errors.ts'
+import { aRunOf, aRunWith, hours, tokensOf } from './helpers/billing.ts'
 import { expense, timeEntry } from './helpers/delivery.ts'
 
 const anOutboxOf = (...keys: readonly string[]) => {
@@ -17,6 +19,7 @@ const takeAll = (outbox: Outbox) => {
   return keys
 }
 const unassigned: Unassigned = {
+  key: 'kept',
   missing: ['projectId'],
   settlement: {
     sessionId: 'a'.repeat(32),
@@ -278,7 +281,7 @@ describe('dead letters that are redelivered', () => {
     const outbox = anOutboxOf('a')
     const wake = vi.fn()
     const nothing = () => undefined
-    const snapshot = () => ({ sessions: [], forgotten: [], carry: [] })
+    const snapshot = () => ({ sessions: [], forgotten: [], carry: [], timers: [] })
     outbox.open?.({
       destination: '',
       canLookUp: true,
@@ -333,7 +336,7 @@ describe('the bound', () => {
     outbox.hold('a', 'HTTP 502')
     outbox.take()
     expect(outbox.keepUnassigned(unassigned)).toBe(true)
-    expect(outbox.keepUnassigned(unassigned)).toBe(false)
+    expect(outbox.keepUnassigned({ ...unassigned, key: 'another' })).toBe(false)
     const refused = [timeEntry('c'), timeEntry('d')]
     expect(outbox.add([timeEntry('a'), ...refused])).toEqual(refused)
     outbox.delivered('b')
@@ -361,5 +364,94 @@ describe('the bound', () => {
 
   it.each([[0], [-1], [1.5], [Number.NaN], [Number.POSITIVE_INFINITY]])('of %s is refused', (maxRecords) => {
     expect(() => memoryOutbox({ maxRecords })).toThrow(ConfigError)
+  })
+})
+
+describe('what cannot be booked', () => {
+  const RUN = { sessionId: 'a'.repeat(32), runId: 'run' }
+  const [opus, sonnet] = [tokensOf('opus', { input: 1 }), tokensOf('sonnet', { input: 1 })]
+  const whole = unassignedOf(aRunOf(hours(30), { ...RUN, models: [opus, sonnet] }), [])
+  const time = unassignedOf(aRunOf(hours(30), RUN), ['taskId'])
+  const tokens = unassignedOf({ ...aRunWith(opus, sonnet), ...RUN }, ['expenseCategoryId'])
+  const keysOf = (outbox: Outbox) => outbox.unassigned().flatMap(({ settlement }) => recordKeysOf(settlement))
+  const [first = '', second = '', ofOpus = '', ofSonnet = ''] = recordKeysOf(whole.settlement)
+
+  it('is kept part by part, each once, whatever comes first', () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray([whole, whole, time, time, tokens, tokens], { minLength: 3 }), (items) => {
+        const outbox = memoryOutbox()
+        for (const item of items) expect(outbox.keepUnassigned(item)).toBe(true)
+        const all = new Set(items.flatMap(({ settlement }) => recordKeysOf(settlement)))
+        expect(keysOf(outbox).toSorted()).toEqual([...all].toSorted())
+        expect(outbox.counts().unassigned).toBe(outbox.unassigned().length)
+      }),
+    )
+  })
+
+  it('is not kept once its record is there, or was', () => {
+    const outbox = anOutboxOf(first, second, ofOpus)
+    outbox.take()
+    outbox.delivered(first)
+    outbox.keepUnassigned(whole)
+    expect(keysOf(outbox)).toEqual([ofSonnet])
+    expect(outbox.unassigned()).toMatchObject([{ key: ofSonnet, missing: [] }])
+  })
+
+  it('is kept with all of its time while an entry of it is missing', () => {
+    const outbox = anOutboxOf(first, ofOpus, ofSonnet)
+    outbox.keepUnassigned(whole)
+    expect(keysOf(outbox)).toEqual([first, second])
+  })
+
+  it('that is known already is not refused when there is no room', () => {
+    const outbox = memoryOutbox({ maxRecords: 1 })
+    outbox.keepUnassigned(time)
+    expect(outbox.keepUnassigned(time)).toBe(true)
+    expect(outbox.keepUnassigned(tokens)).toBe(false)
+  })
+
+  it('is replaced by its records and what is left of it, also beyond the bound', () => {
+    const outbox = memoryOutbox({ maxRecords: 1 })
+    outbox.keepUnassigned(whole)
+    outbox.assign(whole.key, [expense(ofOpus), expense(ofSonnet)], { rest: [time] })
+    expect(outbox.unassigned()).toEqual([time])
+    expect(takeAll(outbox)).toEqual([ofOpus, ofSonnet])
+    outbox.assign(time.key, [timeEntry(first), timeEntry(second)])
+    expect(outbox.unassigned()).toEqual([])
+    expect(takeAll(outbox)).toEqual([first, second])
+  })
+
+  it('is booked once, and not when it is not there', () => {
+    const outbox = anOutboxOf(first)
+    outbox.keepUnassigned(time)
+    for (let i = 0; i < 2; i++) outbox.assign(time.key, [timeEntry(first), timeEntry(second)])
+    outbox.assign('stranger', [timeEntry('stranger')], { rest: [tokens] })
+    expect(outbox.counts()).toMatchObject({ pending: 2, unassigned: 0 })
+    expect(takeAll(outbox)).toEqual([first, second])
+  })
+
+  it('leaves no rest that was booked in another way', () => {
+    const outbox = memoryOutbox()
+    outbox.keepUnassigned(whole)
+    outbox.add([timeEntry(first), timeEntry(second)])
+    outbox.assign(whole.key, [expense(ofOpus), expense(ofSonnet)], { rest: [time] })
+    expect(outbox.unassigned()).toEqual([])
+  })
+
+  it('may be kept anew once it was taken out, as long as it is not booked', () => {
+    const outbox = memoryOutbox()
+    outbox.keepUnassigned(time)
+    outbox.assign(time.key, [])
+    expect(outbox.counts().unassigned).toBe(0)
+    outbox.keepUnassigned(time)
+    expect(outbox.unassigned()).toEqual([time])
+  })
+
+  it('is gathered for a rollup when that is asked for', () => {
+    const outbox = memoryOutbox()
+    outbox.keepUnassigned(time)
+    outbox.assign(time.key, [timeEntry(first)], { gather: true })
+    expect(outbox.gathered()).toEqual([timeEntry(first)])
+    expect(outbox.take()).toBeUndefined()
   })
 })

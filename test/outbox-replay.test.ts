@@ -6,13 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { timeEntryKey } from '../src/billing/key.ts'
 import type { KeitoRecord } from '../src/billing/record.ts'
 import { rollUp } from '../src/billing/rollup.ts'
 import { FileOutbox } from '../src/delivery/file-outbox.ts'
 import { requiredNodeModules } from '../src/delivery/journal/node.ts'
 import type { Memory, OutboxHost, Unassigned } from '../src/delivery/outbox.ts'
 import type { SettledState } from '../src/session/state.ts'
-import { aSettlement } from './helpers/billing.ts'
+import { aSettlement, TRACE_ID } from './helpers/billing.ts'
 import { expense, timeEntry } from './helpers/delivery.ts'
 import { aDirectory, corpseOf, journalsIn } from './helpers/outbox-world.ts'
 
@@ -27,7 +28,7 @@ interface Known {
   readonly settled: Map<string, number>
   readonly forgotten: Set<string>
   readonly carry: Map<string, bigint>
-  unassigned: number
+  readonly unassigned: Map<string, Unassigned>
 }
 
 const nothing = (): Known => ({
@@ -37,7 +38,7 @@ const nothing = (): Known => ({
   settled: new Map(),
   forgotten: new Set(),
   carry: new Map(),
-  unassigned: 0,
+  unassigned: new Map(),
 })
 
 const recordOf = (key: string): KeitoRecord => (key.endsWith('e') ? expense(key) : timeEntry(key))
@@ -45,10 +46,12 @@ const settledOf = (entries: number): SettledState => ({
   ledger: { time: new Map([['run', { intervals: [{ startNs: 1n, endNs: 2n ** 62n }], entries }]]), models: new Map() },
   twins: [{ spanId: 'a', ownerTraceId: 'b', ownerSpanId: 'c' }],
 })
-const unassigned: Unassigned = {
-  settlement: aSettlement({ time: { durationNs: 2n ** 61n, index: 0 } }),
+/** A run of some days that cannot be booked yet. */
+const unassignedOf = (runId: string): Unassigned => ({
+  key: timeEntryKey(TRACE_ID, runId, 0),
+  settlement: aSettlement({ runId, time: { durationNs: 2n ** 48n, index: 0 } }),
   missing: ['taskId'],
-}
+})
 
 /** An outbox, and beside it what it should know: each step is told to both. */
 class Subject {
@@ -111,8 +114,25 @@ class Subject {
       this.#sealed()
     },
     unassigned: () => {
-      this.outbox.keepUnassigned(unassigned)
-      this.known.unassigned++
+      const item = unassignedOf(`run-${this.#count++}`)
+      expect(this.outbox.keepUnassigned(item)).toBe(true)
+      this.known.unassigned.set(item.key, item)
+      this.#isDirty = true
+    },
+    assign: (pick: number) => {
+      const keys = [...this.known.unassigned.keys()]
+      const key = keys[pick % keys.length]
+      if (key === undefined) return
+      const rest = pick % 2 ? [unassignedOf(`rest-${this.#count++}`)] : []
+      const gather = pick % 3 === 0
+      const records = Array.from({ length: pick % 4 }, () => recordOf(`${this.#count++}e`))
+      this.outbox.assign(key, records, { gather, rest })
+      this.known.unassigned.delete(key)
+      for (const record of records) {
+        if (gather) this.known.records.set(record.key, 'gathered')
+        else this.#queue(record.key)
+      }
+      for (const item of rest) this.known.unassigned.set(item.key, item)
       this.#isDirty = true
     },
     spans: (pick: number) => {
@@ -212,7 +232,7 @@ class Subject {
       spans: spanIds.map((spanId) => ({ spanId, parentId: undefined, hints: { projectId: 'cm1' } })),
       ...settledOf(settled.get(traceId) ?? 0),
     }))
-    return { sessions, forgotten: [...forgotten], carry: [...carry] }
+    return { sessions, forgotten: [...forgotten], carry: [...carry], timers: [] }
   }
 }
 
@@ -233,7 +253,7 @@ function successorOf(directory: string) {
   const outbox = new FileOutbox({ directory, sync: false, maxBytes: 1e9, maxRecords: 1e5 }, requiredNodeModules())
   const restored: Memory[] = []
   const reported: string[] = []
-  const empty: Memory = { sessions: [], forgotten: [], carry: [] }
+  const empty: Memory = { sessions: [], forgotten: [], carry: [], timers: [] }
   outbox.open(aHost(() => restored[0] ?? empty, restored, reported))
   const { sessions, forgotten, carry } = restored[0] ?? empty
   return {
@@ -257,9 +277,8 @@ function successorOf(directory: string) {
       ),
       forgotten: new Set(forgotten),
       carry: new Map(carry),
-      unassigned: outbox.unassigned().length,
+      unassigned: new Map(outbox.unassigned().map((item) => [item.key, item])),
     },
-    unassigned: outbox.unassigned(),
     close: () => outbox.close(),
   }
 }
@@ -283,7 +302,6 @@ function expectSuccessor(directory: string, left: Known, isCut = false) {
   const { gone, ...known } = takenOver(left)
   const successor = successorOf(directory)
   expect(successor.known).toEqual(known)
-  expect(successor.unassigned).toEqual(Array.from({ length: known.unassigned }, () => unassigned))
   for (const key of [...gone, ...known.records.keys()]) expect(successor.refuses(key), key).toBe(true)
   expect(successor.reported.filter((code) => code !== 'interrupted')).toEqual(isCut ? ['outbox'] : [])
   successor.close()

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type Attribution, isKeitoId } from '../genai/hints.ts'
+import type { MissingId } from '../delivery/outbox.ts'
+import type { Attribution } from '../genai/hints.ts'
 import type { RunSummary, Settings } from '../options.ts'
 import type { Settlement } from '../session/settlement.ts'
+import { errorNameOf, kindOf, readValues, VALUES } from './attribution-values.ts'
 import { dateOf } from './calendar.ts'
 import { cleanName } from './metadata.ts'
-import { userNote } from './notes.ts'
 
 /** Where a run is booked. An id is absent when nobody gave a usable one. */
 export interface Booking {
@@ -21,72 +22,74 @@ export interface Booking {
   readonly notes?: string | undefined
 }
 
+/** Where a run is booked, as far as somebody said so. */
+export interface Resolved {
+  readonly type: 'resolved'
+  readonly booking: Booking
+  /** The ids that spans, the configuration and the `attribution` function do not give. */
+  readonly missing: readonly MissingId[]
+}
+
 /**
  * What became of the question where a run is booked. `failed`: the `attribution` function gave no usable answer, so
  * nobody knows; `reason` is one line that names the problem and none of the values.
  */
-export type Resolution =
-  | { readonly type: 'resolved'; readonly booking: Booking }
-  | { readonly type: 'failed'; readonly reason: string }
+export type Resolution = Resolved | { readonly type: 'failed'; readonly reason: string }
 
 /** The answer of the `attribution` function, read and checked. */
 type Answer =
   | { readonly type: 'answered'; readonly values: Attribution }
   | { readonly type: 'failed'; readonly reason: string }
 
-const AN_ID = 'a Keito id (1 to 128 printable ASCII characters without blanks)'
-/** Names of errors that may be repeated; anything else could be a message in disguise. */
-const ERROR_NAME = /^[A-Za-z]{1,40}$/
-
-const idOf = (value: unknown) => (typeof value === 'string' && isKeitoId(value.trim()) ? value.trim() : undefined)
-
-/** How each value is read (the clean value, or undefined when it is not usable), and what it has to be. */
-const VALUES = {
-  projectId: { read: idOf, expected: AN_ID },
-  taskId: { read: idOf, expected: AN_ID },
-  expenseCategoryId: { read: idOf, expected: AN_ID },
-  agentId: {
-    read: (value: unknown) => (typeof value === 'string' ? cleanName(value) : undefined),
-    expected: 'a non-empty string',
-  },
-  billable: {
-    read: (value: unknown) => (typeof value === 'boolean' ? value : undefined),
-    expected: 'true or false',
-  },
-  notes: {
-    read: (value: unknown) => (typeof value === 'string' ? (userNote(value) ?? '') : undefined),
-    expected: 'a string',
-  },
-}
+const IDS = ['projectId', 'taskId', 'expenseCategoryId'] as const
 
 /**
  * Says where a run is booked. Per key the answer of the `attribution` function wins over span attributes, and those over
  * the configured defaults. An id that is said but unusable counts as missing rather than falling back to a default,
  * because a wrong project is worse than a late one. The agent is, without an agent id, called after itself or its service.
+ *
+ * @param spare Clean values for what nobody gives, or what is unusable. They never replace a value that somebody gives.
  */
-export function resolveAttribution(settlement: Settlement, settings: Settings): Resolution {
-  const said = { ...spoken(settings.attribution), ...spoken(settlement.attribution) }
+export function resolveAttribution(settlement: Settlement, settings: Settings, spare: Attribution = {}): Resolution {
+  const said = saidOf(settlement, settings)
   const answer = answerOf(settings.attribute, settlement, said)
   if (answer.type === 'failed') return answer
   const all: Attribution = { ...said, ...answer.values }
+  const ids = {
+    projectId: VALUES.projectId.read(all.projectId),
+    taskId: VALUES.taskId.read(all.taskId),
+    expenseCategoryId: VALUES.expenseCategoryId.read(all.expenseCategoryId),
+  }
   return {
     type: 'resolved',
+    missing: IDS.filter((name) => ids[name] === undefined),
     booking: {
-      projectId: VALUES.projectId.read(all.projectId),
-      taskId: VALUES.taskId.read(all.taskId),
-      expenseCategoryId: VALUES.expenseCategoryId.read(all.expenseCategoryId),
+      projectId: ids.projectId ?? spare.projectId,
+      taskId: ids.taskId ?? spare.taskId,
+      expenseCategoryId: ids.expenseCategoryId ?? spare.expenseCategoryId,
       agentId:
         VALUES.agentId.read(all.agentId) ??
+        spare.agentId ??
         cleanName(settlement.agentName) ??
         cleanName(settlement.serviceName) ??
         'unknown',
-      billable: VALUES.billable.read(all.billable) ?? true,
-      notes: VALUES.notes.read(all.notes) || undefined,
+      billable: VALUES.billable.read(all.billable) ?? spare.billable ?? true,
+      notes: (VALUES.notes.read(all.notes) ?? spare.notes) || undefined,
     },
   }
 }
 
-/** What the `attribution` function is shown: copies, so that it cannot change what is billed. */
+/** A run as the `attribution` function is shown it. */
+export function runSummaryOf(settlement: Settlement, settings: Settings): RunSummary {
+  return summaryOf(settlement, saidOf(settlement, settings))
+}
+
+/** What spans say over what is configured. */
+function saidOf(settlement: Settlement, settings: Settings): Attribution {
+  return { ...spoken(settings.attribution), ...spoken(settlement.attribution) }
+}
+
+/** Copies, so that nobody who is shown a run can change what is billed. */
 function summaryOf(settlement: Settlement, attribution: Attribution): RunSummary {
   return {
     sessionId: settlement.sessionId,
@@ -123,15 +126,9 @@ function answerOf(attribute: Settings['attribute'], settlement: Settlement, said
 }
 
 function readAnswer(answer: object): Answer {
-  const values: Record<string, unknown> = {}
-  for (const [key, { read, expected }] of Object.entries(VALUES)) {
-    const value: unknown = Reflect.get(answer, key)
-    if (value === undefined) continue
-    const clean = read(value)
-    if (clean === undefined) return failed(`must return ${expected} as ${key}, but returned ${kindOf(value)}`)
-    values[key] = clean
-  }
-  return { type: 'answered', values }
+  const reading = readValues(answer)
+  if (reading.type === 'read') return { type: 'answered', values: reading.values }
+  return failed(`must return ${reading.expected} as ${reading.key}, but returned ${reading.found}`)
 }
 
 function failed(what: string): { readonly type: 'failed'; readonly reason: string } {
@@ -141,15 +138,4 @@ function failed(what: string): { readonly type: 'failed'; readonly reason: strin
 /** The keys that have a value: an undefined one says nothing and must not hide what a weaker source says. */
 function spoken(attribution: Attribution): Attribution {
   return Object.fromEntries(Object.entries(attribution).filter(([, value]) => value !== undefined))
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'string' ? `a string of ${value.length} characters` : `a value of type ${typeof value}`
-}
-
-function errorNameOf(error: unknown): string {
-  const name = error instanceof Error ? error.name : ''
-  return ERROR_NAME.test(name) ? name : 'an error'
 }

@@ -3,15 +3,17 @@
  *
  * @module
  */
-import type { Unassigned } from '../delivery/outbox.ts'
+import type { MissingId, Unassigned } from '../delivery/outbox.ts'
+import type { Attribution } from '../genai/hints.ts'
 import type { Settings } from '../options.ts'
 import type { Settlement } from '../session/settlement.ts'
-import { type Booking, resolveAttribution } from './attribution.ts'
+import { type Resolved, resolveAttribution } from './attribution.ts'
 import { expensesOf } from './expense.ts'
 import { withoutModels, withoutSkipped, withoutTime } from './failed-runs.ts'
 import type { KeitoRecord } from './record.ts'
 import type { CarryBook } from './rounding.ts'
 import { timeEntriesOf } from './time-entry.ts'
+import { unassignedOf } from './unassigned.ts'
 
 /** What billing a settlement came to. */
 export interface Bill {
@@ -26,43 +28,47 @@ export interface Bill {
  * Bills a settlement. The same settlements in the same order give the same bills: there is no clock and no chance in it.
  *
  * @param carry The remainders of what was billed before; updated.
+ * @param spare What is taken for what nobody names: see {@link resolveAttribution}.
  */
-export function bill(settlement: Settlement, settings: Settings, carry: CarryBook): Bill {
+export function bill(settlement: Settlement, settings: Settings, carry: CarryBook, spare: Attribution = {}): Bill {
   const due = withoutSkipped(settlement, settings.failedRuns)
   if (!due.time && due.models.length === 0) return { records: [], unassigned: [] }
-  const resolution = resolveAttribution(due, settings)
+  const resolution = resolveAttribution(due, settings, spare)
   if (resolution.type === 'failed') {
-    return { records: [], unassigned: [{ settlement: due, missing: [] }], failure: resolution.reason }
+    return { records: [], unassigned: [unassignedOf(due, [])], failure: resolution.reason }
   }
-  const time = billTime(withoutModels(due), resolution.booking, settings, carry)
-  const tokens = billTokens(withoutTime(due), resolution.booking, settings, carry)
+  const time = billTime(withoutModels(due), resolution, settings, carry)
+  const tokens = billTokens(withoutTime(due), resolution, settings, carry)
   return {
     records: [...time.records, ...tokens.records],
     unassigned: [...time.unassigned, ...tokens.unassigned],
   }
 }
 
-function billTime(settlement: Settlement, booking: Booking, settings: Settings, carry: CarryBook): Bill {
+function billTime(settlement: Settlement, { booking, missing }: Resolved, settings: Settings, carry: CarryBook): Bill {
   const { projectId, taskId } = booking
   if (!settlement.time) return { records: [], unassigned: [] }
   if (projectId !== undefined && taskId !== undefined) {
     return { records: timeEntriesOf(settlement, { ...booking, projectId, taskId }, settings, carry), unassigned: [] }
   }
-  return { records: [], unassigned: [{ settlement, missing: absent({ projectId, taskId }) }] }
+  return { records: [], unassigned: [unassignedOf(settlement, without('expenseCategoryId', missing))] }
 }
 
-function billTokens(settlement: Settlement, booking: Booking, settings: Settings, carry: CarryBook): Bill {
+function billTokens(
+  settlement: Settlement,
+  { booking, missing }: Resolved,
+  settings: Settings,
+  carry: CarryBook,
+): Bill {
   const { projectId, expenseCategoryId } = booking
   if (settlement.models.length === 0) return { records: [], unassigned: [] }
   if (projectId !== undefined && expenseCategoryId !== undefined) {
     const records = expensesOf(settlement, { ...booking, projectId, expenseCategoryId }, settings, carry)
     return { records, unassigned: [] }
   }
-  return { records: [], unassigned: [{ settlement, missing: absent({ projectId, expenseCategoryId }) }] }
+  return { records: [], unassigned: [unassignedOf(settlement, without('taskId', missing))] }
 }
 
-/** The names of the ids that nobody gave. */
-function absent(ids: Pick<Booking, 'projectId' | 'taskId' | 'expenseCategoryId'>): Unassigned['missing'] {
-  const names = ['projectId', 'taskId', 'expenseCategoryId'] as const
-  return names.filter((name) => name in ids && ids[name] === undefined)
+function without(needless: MissingId, missing: readonly MissingId[]): readonly MissingId[] {
+  return missing.filter((name) => name !== needless)
 }

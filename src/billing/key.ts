@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { entryCountOf } from '../session/hours.ts'
+import type { Settlement } from '../session/settlement.ts'
 import { shortHash } from './hash.ts'
 import { cleanText } from './text.ts'
 
@@ -16,6 +18,17 @@ const MAX_MODEL = 100
  */
 export function timeEntryKey(sessionId: string, runId: string, n: number): string {
   return `${sessionId}:${runId}:time:${n}`
+}
+
+/** The key of the timer that runs in Keito while a run is under way: `<traceId>:<runSpanId>:timer`. */
+export function timerKey(sessionId: string, runId: string): string {
+  return `${sessionId}:${runId}:timer`
+}
+
+/** The keys of the time entries that a settlement comes to, none when it has no time. */
+export function timeEntryKeysOf({ sessionId, runId, time }: Settlement): readonly string[] {
+  if (!time) return []
+  return Array.from({ length: entryCountOf(time.durationNs) }, (_, i) => timeEntryKey(sessionId, runId, time.index + i))
 }
 
 /**

@@ -5,8 +5,17 @@
  */
 import type { KeitoRecord } from '../billing/record.ts'
 import type { Op } from './journal-ops.ts'
-import type { AddOptions, HeldRecord, KeptRecord, Outbox, OutboxCounts, OutboxHost, Unassigned } from './outbox.ts'
-import { RecordStates } from './record-states.ts'
+import type {
+  AddOptions,
+  AssignOptions,
+  HeldRecord,
+  KeptRecord,
+  Outbox,
+  OutboxCounts,
+  OutboxHost,
+  Unassigned,
+} from './outbox.ts'
+import { type NewRecord, RecordStates } from './record-states.ts'
 
 /** An outbox in memory; one that outlives the process extends it. */
 export class RecordOutbox implements Outbox {
@@ -41,11 +50,30 @@ export class RecordOutbox implements Outbox {
     this.write(['merge', keys, record])
   }
 
-  keepUnassigned(item: Unassigned): boolean {
+  keepUnassigned(item: Unassigned, { lookUpFirst = false }: AddOptions = {}): boolean {
+    const part = this.states.unassigned.newPartOf(item)
+    if (!part) return true
     if (this.isFull) return false
-    this.states.keepUnassigned(item)
-    this.write(['unassigned', item])
+    this.states.unassigned.keep(part, lookUpFirst)
+    this.write(['unassigned', part])
     return true
+  }
+
+  assign(key: string, records: readonly KeitoRecord[], { gather = false, rest = [] }: AssignOptions = {}): void {
+    const { unassigned } = this.states
+    const kept = unassigned.remove(key)
+    if (!kept) return
+    const taken: NewRecord[] = []
+    for (const record of records) {
+      if (this.states.knows(record.key)) continue
+      const state = this.assigned(record, kept.isInDoubt, gather)
+      this.states.put(state)
+      taken.push(state)
+    }
+    const left = rest.flatMap((item) => unassigned.newPartOf(item) ?? [])
+    for (const item of left) unassigned.keep(item, kept.isInDoubt)
+    this.write(['assign', key, taken, left])
+    if (taken.some(({ state }) => state === 'held')) this.host?.wake()
   }
 
   take(): KeitoRecord | undefined {
@@ -102,12 +130,17 @@ export class RecordOutbox implements Outbox {
   }
 
   unassigned(): readonly Unassigned[] {
-    return this.states.unassigned()
+    return this.states.unassigned.all()
   }
 
   /** Whether nothing more can be kept. */
   protected get isFull(): boolean {
     return this.states.isFull
+  }
+
+  /** The state in which a record of an item is taken in. In memory no other process had the item before. */
+  protected assigned(record: KeitoRecord, _isInDoubt: boolean, gather: boolean): NewRecord {
+    return { state: gather ? 'gathered' : 'waiting', record }
   }
 
   /** Told of each change. In memory there is nobody to tell. */

@@ -5,8 +5,9 @@
  */
 import type { KeitoRecord } from '../billing/record.ts'
 import { Fifo } from './fifo.ts'
-import type { HeldRecord, KeptRecord, OutboxCounts, Unassigned } from './outbox.ts'
+import type { HeldRecord, KeptRecord, OutboxCounts } from './outbox.ts'
 import { RecentKeys } from './recent-keys.ts'
+import { UnassignedItems } from './unassigned-items.ts'
 
 /** Dead letters kept; they are for reading, and a server that refuses everything must not fill the memory. */
 const MAX_DEAD = 1000
@@ -27,11 +28,13 @@ interface PlacedHeld extends Placed {
   readonly wasSent: boolean
 }
 
-/** A record with its state, to be written down. */
-export type RecordState =
-  | { readonly state: 'waiting' | 'sent'; readonly record: KeitoRecord }
-  | { readonly state: 'gathered'; readonly record: KeitoRecord }
+/** A record with the state in which it is taken in. */
+export type NewRecord =
+  | { readonly state: 'waiting' | 'gathered'; readonly record: KeitoRecord }
   | { readonly state: 'held'; readonly record: KeitoRecord; readonly reason: string; readonly wasSent: boolean }
+
+/** A record with its state, to be written down. */
+export type RecordState = NewRecord | { readonly state: 'sent'; readonly record: KeitoRecord }
 
 /** Keeps records and their states, within a bound. */
 export class RecordStates {
@@ -52,7 +55,8 @@ export class RecordStates {
   readonly #held = new Map<string, PlacedHeld>()
   readonly #gathered = new Map<string, Placed>()
   readonly #dead = new Map<string, KeptRecord>()
-  #unassigned: Unassigned[] = []
+  /** What cannot be booked yet. */
+  readonly unassigned = new UnassignedItems((key) => this.knows(key))
 
   /**
    * @param maxRecords Records kept at most: waiting, in flight, held, gathered and unassigned.
@@ -80,10 +84,8 @@ export class RecordStates {
 
   /** Whether nothing more can be kept. */
   get isFull(): boolean {
-    return (
-      this.#waiting + this.#inFlight.size + this.#held.size + this.#gathered.size + this.#unassigned.length >=
-      this.#maxRecords
-    )
+    const records = this.#waiting + this.#inFlight.size + this.#held.size + this.#gathered.size
+    return records + this.unassigned.size >= this.#maxRecords
   }
 
   /** Takes a record in at the end of the order. */
@@ -98,16 +100,18 @@ export class RecordStates {
     this.#gathered.set(record.key, this.#placed(record))
   }
 
+  /** Takes a record in with a state. */
+  put(state: NewRecord): void {
+    if (state.state === 'held') this.addHeld(state.record, state.reason, state.wasSent)
+    else if (state.state === 'gathered') this.gather(state.record)
+    else this.add(state.record)
+  }
+
   /** Puts one record in the place of gathered ones. */
   merge(keys: readonly string[], record: KeitoRecord): void {
     for (const key of keys) if (this.#gathered.delete(key)) this.#forget(key)
     // One that was gathered alone is the record itself.
     this.add(record)
-  }
-
-  /** Keeps what cannot be booked anywhere. */
-  keepUnassigned(item: Unassigned): void {
-    this.#unassigned.push(item)
   }
 
   /** Hands out the oldest record that waits. */
@@ -177,7 +181,7 @@ export class RecordStates {
       gathered: this.#gathered.size,
       held: this.#held.size,
       dead: this.#dead.size,
-      unassigned: this.#unassigned.length,
+      unassigned: this.unassigned.size,
       ...(oldestAt === undefined ? {} : { oldestAt }),
     }
   }
@@ -192,10 +196,6 @@ export class RecordStates {
 
   dead(): readonly KeptRecord[] {
     return [...this.#dead.values()]
-  }
-
-  unassigned(): readonly Unassigned[] {
-    return [...this.#unassigned]
   }
 
   /** Everything that is to be kept, except dead letters, in the order in which it is to be sent. */
@@ -220,7 +220,7 @@ export class RecordStates {
     this.#known.clear()
     this.#queue.clear()
     this.#returned.clear()
-    this.#unassigned = []
+    this.unassigned.clear()
     for (const map of [this.#inFlight, this.#held, this.#gathered, this.#dead]) map.clear()
   }
 

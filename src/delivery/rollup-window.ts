@@ -28,10 +28,15 @@ export class RollupWindow {
   /** Takes records in. Returns those that the outbox could not keep. */
   take(records: readonly KeitoRecord[], nowMs: number): readonly KeitoRecord[] {
     const refused = this.#outbox.gather(records)
+    this.note(records, nowMs)
+    return refused
+  }
+
+  /** Opens the groups of records that the outbox has gathered. */
+  note(records: readonly KeitoRecord[], nowMs: number): void {
     for (const group of records.map(rollupGroupOf)) {
       if (!this.#openedAt.has(group)) this.#openedAt.set(group, nowMs)
     }
-    return refused
   }
 
   /** Merges what is due, or everything; the records then wait to be sent. */
