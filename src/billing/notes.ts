@@ -44,6 +44,11 @@ export function timeEntryNote(agent: string, llmCalls: number, toolCalls: number
   return `${agent}: ${parts.join(', ') || 'agent run'}${outcome === 'ok' ? '' : ` (${outcome})`}`
 }
 
+/** The sentence of a timer, while its run is under way. */
+export function runningNote(agent: string): string {
+  return `${agent}: at work`
+}
+
 /** The sentence of several time entries in one, e.g. `review-bot: 12 runs, 34 model calls, 5 tool calls`. */
 export function mergedTimeEntryNote(agent: string, llmCalls: number, toolCalls: number, count: RunCount): string {
   const parts = [runsOf(count), countOf(llmCalls, 'model call'), countOf(toolCalls, 'tool call')].filter(Boolean)

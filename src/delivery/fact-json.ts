@@ -26,7 +26,7 @@ export type FactJson = readonly [
   responseId: Text,
   agentName: Text,
   serviceName: Text,
-  resourceHints: Attribution | null | undefined,
+  ambientHints: Attribution | null | undefined,
 ]
 
 type UsageJson = readonly [
@@ -66,14 +66,14 @@ export function jsonOfFact(fact: SpanFact): FactJson {
     fact.responseId,
     fact.agentName,
     fact.serviceName,
-    fact.resourceHints,
+    fact.ambientHints,
   ]
 }
 
 /** The fact that a list stands for. */
 export function factOfJson(traceId: string, spanId: string, json: FactJson): SpanFact {
   const [kind, scope, emitter, start, duration, flags, usage, parentSpanId, ...names] = json
-  const [requestModel, responseModel, provider, responseId, agentName, serviceName, resourceHints] = names
+  const [requestModel, responseModel, provider, responseId, agentName, serviceName, ambientHints] = names
   const startNs = BigInt(start)
   return {
     traceId,
@@ -95,7 +95,7 @@ export function factOfJson(traceId: string, spanId: string, json: FactJson): Spa
     isMadeUp: (flags & MADE_UP) > 0,
     isStray: (flags & STRAY) > 0,
     serviceName: serviceName ?? undefined,
-    resourceHints: resourceHints ?? undefined,
+    ambientHints: ambientHints ?? undefined,
   }
 }
 

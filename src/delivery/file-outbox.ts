@@ -16,6 +16,7 @@ import type { Op } from './journal-ops.ts'
 import { DEFAULT_MAX_RECORDS, recordLimit } from './memory-outbox.ts'
 import type { AddOptions, ExporterLog, KeptRecord, Outbox, OutboxCounts, OutboxHost } from './outbox.ts'
 import { RecordOutbox } from './record-outbox.ts'
+import type { NewRecord } from './record-states.ts'
 import { framesOf, LEFT_BEHIND, SENT_BEFORE, takeOver } from './snapshot.ts'
 
 /** Settings of {@link fileOutbox}. */
@@ -138,21 +139,19 @@ export class FileOutbox extends RecordOutbox {
     settled: (traceId, state) => this.write(['settled', traceId, state]),
     forgotten: (traceId) => this.write(['forgotten', [traceId]]),
     carried: (key, remainder) => this.write(['carry', key, remainder]),
+    timer: (mark) => this.write(['timer', mark]),
+    timerGone: (key) => this.write(['timer-gone', key]),
     seal: () => this.#keeper?.seal(),
   }
 
   override add(records: readonly KeitoRecord[], { lookUpFirst = false }: AddOptions = {}): readonly KeitoRecord[] {
     let isInDoubt = false
     const refused = this.keep(records, (record) => {
-      const wasSent = this.#sentBefore.delete(record.key)
-      if (!wasSent && !lookUpFirst) {
-        this.states.add(record)
-        return ['add', record]
-      }
-      const reason = wasSent ? SENT_BEFORE : LEFT_BEHIND
-      this.states.addHeld(record, reason, wasSent)
+      const state = this.#newRecord(record, lookUpFirst)
+      this.states.put(state)
+      if (state.state !== 'held') return ['add', record]
       isInDoubt = true
-      return ['held', record, reason, wasSent]
+      return ['held', record, state.reason, state.wasSent]
     })
     if (isInDoubt) this.host?.wake()
     return refused
@@ -201,6 +200,18 @@ export class FileOutbox extends RecordOutbox {
 
   protected override write(op: Op): void {
     this.#keeper?.write(op)
+  }
+
+  protected override assigned(record: KeitoRecord, isInDoubt: boolean, gather: boolean): NewRecord {
+    const state = this.#newRecord(record, isInDoubt)
+    return gather && state.state === 'waiting' ? { state: 'gathered', record } : state
+  }
+
+  /** What another process may have sent is held until it has been looked up. */
+  #newRecord(record: KeitoRecord, lookUpFirst: boolean): NewRecord {
+    const wasSent = this.#sentBefore.delete(record.key)
+    if (!wasSent && !lookUpFirst) return { state: 'waiting', record }
+    return { state: 'held', record, reason: wasSent ? SENT_BEFORE : LEFT_BEHIND, wasSent }
   }
 
   #adoptLetters(journal: Journal): void {

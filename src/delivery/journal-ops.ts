@@ -9,6 +9,8 @@ import type { SettledState, SpanState } from '../session/state.ts'
 import { type FactJson, factOfJson, jsonOfFact } from './fact-json.ts'
 import { isFields } from './fields.ts'
 import type { Unassigned } from './outbox.ts'
+import type { NewRecord } from './record-states.ts'
+import type { TimerMark } from './timer.ts'
 
 /** An operation: its name and what it is about. */
 export type Op =
@@ -23,10 +25,15 @@ export type Op =
   /** Keys of records that are gone, as a snapshot has them. */
   | readonly ['gone', keys: readonly string[]]
   | readonly ['unassigned', item: Unassigned]
+  /** Records, and items that are left of it, take the place of an item: its key. */
+  | readonly ['assign', key: string, records: readonly NewRecord[], rest: readonly Unassigned[]]
   | readonly ['spans', traceId: string, spans: readonly SpanState[]]
   | readonly ['settled', traceId: string, state: SettledState]
   | readonly ['forgotten', traceIds: readonly string[]]
   | readonly ['carry', key: string, remainder: bigint]
+  /** A timer is about to be started in Keito, or is not there any more: its key. */
+  | readonly ['timer', mark: TimerMark]
+  | readonly ['timer-gone', key: string]
   /** Ids of journals whose contents are in this one. */
   | readonly ['absorbed', ids: readonly string[]]
   /** The exporter has shut down in order. */
@@ -43,6 +50,7 @@ export function jsonOf(op: Op): string {
     case 'settled':
       return JSON.stringify(['settled', op[1], slimState(op[2])], asText)
     case 'unassigned':
+    case 'assign':
     case 'carry':
       return JSON.stringify(op, asText)
     default:
@@ -114,8 +122,15 @@ const READERS: Readonly<Record<OpName, Reader>> = {
   gone: listed,
   forgotten: listed,
   absorbed: listed,
-  unassigned: (op) => (isFields(op[1]) && isFields(op[1].settlement) ? (op as unknown as Op) : undefined),
+  unassigned: (op) => (isItem(op[1]) ? (op as unknown as Op) : undefined),
+  assign: (op) => {
+    const [, key, records, rest] = op
+    if (typeof key !== 'string' || !Array.isArray(records) || !Array.isArray(rest)) return undefined
+    return records.every(isNewRecord) && rest.every(isItem) ? (op as unknown as Op) : undefined
+  },
   carry: (op) => (typeof op[1] === 'string' ? ['carry', op[1], BigInt(String(op[2]))] : undefined),
+  timer: (op) => (isFields(op[1]) && typeof op[1].key === 'string' ? (op as unknown as Op) : undefined),
+  'timer-gone': keyed,
   closed: () => ['closed'],
   spans: ([, traceId, spans]) => {
     if (typeof traceId !== 'string' || !Array.isArray(spans)) return undefined
@@ -150,6 +165,16 @@ type SlimSpan = readonly [
   fact: FactJson | null | undefined,
   hints: Attribution | undefined,
 ]
+
+const NEW_STATES: Readonly<Record<NewRecord['state'], true>> = { waiting: true, gathered: true, held: true }
+
+function isNewRecord(value: unknown): boolean {
+  return isFields(value) && Object.hasOwn(NEW_STATES, String(value.state)) && isRecord(value.record)
+}
+
+function isItem(value: unknown): boolean {
+  return isFields(value) && typeof value.key === 'string' && isFields(value.settlement)
+}
 
 function isRecord(value: unknown): value is KeitoRecord {
   return isFields(value) && typeof value.key === 'string' && isFields(value.body) && isFields(value.body.metadata)

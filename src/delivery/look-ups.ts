@@ -18,12 +18,14 @@ import { duplicateReport, listReport, unknownReport } from './failure-report.ts'
 import type { Failure, Outcome } from './outcome.ts'
 import type { Finding, Reconciler } from './reconciler.ts'
 import { list, type Receipt, receiptFrom, remove, rowsFrom } from './requests.ts'
+import type { Turns } from './turns.ts'
 
 /** What {@link LookUps} work with. */
 export interface LookUpParts {
   readonly client: OutcomeClient
   readonly reconciler: Reconciler
   readonly budget: Budget
+  readonly turns: Turns
   readonly settings: Readonly<Required<DeliveryOptions>>
   readonly counters: Counters
   readonly callbacks: Callbacks
@@ -44,7 +46,6 @@ export interface LookUpParts {
 export class LookUps {
   readonly #parts: LookUpParts
   readonly #underWay = new Set<AbortController>()
-  readonly #turns = new Set<() => void>()
   /** Lists whose findings are not acted on yet, and records whose copies are not deleted yet. */
   #unfinished = 0
   #isClosed = false
@@ -77,7 +78,6 @@ export class LookUps {
   close(): void {
     this.#isClosed = true
     for (const controller of this.#underWay) controller.abort()
-    for (const end of this.#turns) end()
   }
 
   async #lookUp(group: DoubtGroup): Promise<void> {
@@ -129,7 +129,7 @@ export class LookUps {
 
   async #isDeleted(id: string): Promise<boolean> {
     const { client } = this.#parts
-    await this.#turn()
+    await this.#parts.turns.next()
     if (this.#isClosed) return false
     const outcome = await this.#request(
       (options) => remove(client, id, options),
@@ -146,31 +146,15 @@ export class LookUps {
     const controller = new AbortController()
     this.#underWay.add(controller)
     const { timeoutMs } = settings
-    const { outcome } = await attempt(call, { timeoutMs, controller, read, metrics, nextPage: () => this.#turn() })
+    const { outcome } = await attempt(call, {
+      timeoutMs,
+      controller,
+      read,
+      metrics,
+      nextPage: () => this.#parts.turns.next(),
+    })
     this.#underWay.delete(controller)
     return outcome
-  }
-
-  /** Waits until one more request may start, and counts it. */
-  async #turn(): Promise<void> {
-    const { budget, now } = this.#parts
-    for (let waitMs = budget.waitMs(now()); waitMs > 0 && !this.#isClosed; waitMs = budget.waitMs(now())) {
-      await this.#sleep(waitMs)
-    }
-    budget.start(now())
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer)
-        this.#turns.delete(end)
-        resolve()
-      }
-      const timer = setTimeout(end, Math.min(Math.ceil(ms), MAX_SLEEP_MS))
-      timer.unref?.()
-      this.#turns.add(end)
-    })
   }
 }
 
@@ -178,9 +162,6 @@ export class LookUps {
 function isForAll(failure: Failure): failure is Pause {
   return failure.type === 'retryable' || (failure.type === 'unauthorized' && failure.status === 401)
 }
-
-/** Longest sleep before the budget is asked again, in milliseconds. */
-const MAX_SLEEP_MS = 60_000
 
 /** Whether two stored records came of the same request body: their metadata, which names the run and its figures. */
 function isSameBooking(a: StoredRecord, b: StoredRecord): boolean {

@@ -7,13 +7,22 @@ import type { KeitoRecord } from '../billing/record.ts'
 import type { KeitoErrorCode } from '../errors.ts'
 import type { Settlement } from '../session/settlement.ts'
 import type { SessionState, SettledState, SpanState } from '../session/state.ts'
+import type { TimerMark } from './timer.ts'
 
-/** Time or tokens that no project, task or category is known for. */
+/** An id that a record needs, by the name of its option. */
+export type MissingId = 'projectId' | 'taskId' | 'expenseCategoryId'
+
+/**
+ * Time or tokens that are kept, and not booked, because no project, task or category is known for them. They are booked
+ * by `KeitoSpanExporter.release`, or at the next start when the configuration names what is missing.
+ */
 export interface Unassigned {
+  /** Identifies the item for ever: the key of the first record that will come of it. */
+  readonly key: string
   /** The part of the run that could not be booked. Nothing of it is in a record or was carried. */
   readonly settlement: Settlement
-  /** What is missing: names of options. Empty when the `attribution` function threw. */
-  readonly missing: readonly ('projectId' | 'taskId' | 'expenseCategoryId')[]
+  /** What is missing: names of options. Empty when the `attribution` function gave no usable answer. */
+  readonly missing: readonly MissingId[]
 }
 
 /** A record that is kept but not sent, with the reason. */
@@ -52,6 +61,8 @@ export interface Memory {
   readonly forgotten: readonly string[]
   /** Remainders of rounding, by key. */
   readonly carry: readonly (readonly [key: string, remainder: bigint])[]
+  /** Timers that run in Keito, or may. */
+  readonly timers: readonly TimerMark[]
 }
 
 /** The exporter, as its outbox sees it. */
@@ -78,6 +89,14 @@ export interface AddOptions {
   readonly lookUpFirst?: boolean
 }
 
+/** How the records of an item are taken in that could not be booked before. */
+export interface AssignOptions {
+  /** Whether the records are to be merged with others before they are sent. @default false */
+  readonly gather?: boolean
+  /** What of the item still cannot be booked. @default nothing */
+  readonly rest?: readonly Unassigned[]
+}
+
 /**
  * Keeps records between the moment a session is settled and the moment Keito has stored them. All methods are
  * synchronous and never throw. One record has one key; a key that is already known is not added again.
@@ -91,8 +110,22 @@ export interface Outbox {
   gathered(): readonly KeitoRecord[]
   /** Puts one record, which then waits to be sent, in the place of gathered ones. */
   merge(keys: readonly string[], record: KeitoRecord): void
-  /** Keeps what cannot be booked anywhere. Returns false when it is full. */
-  keepUnassigned(item: Unassigned): boolean
+  /**
+   * Keeps what cannot be booked anywhere, as far as it is not known: no part of a run is kept twice, or after its record.
+   *
+   * @param options Whether the records that will come of it are to be looked up first.
+   * @returns False when it is full.
+   */
+  keepUnassigned(item: Unassigned, options?: AddOptions): boolean
+  /**
+   * Puts the records that an item comes to in its place, all at once: after a crash there is either the item, or its
+   * records and the rest of it. What it takes in may exceed the bound, so that nothing is lost. Records are looked up in
+   * Keito before they are sent when another process had the item before. Does nothing when the item is not there.
+   *
+   * @param key The key of the item.
+   * @param records What it comes to; none when only the rest is told anew.
+   */
+  assign(key: string, records: readonly KeitoRecord[], options?: AssignOptions): void
   /** Hands out the oldest record that waits and marks it as in flight, or undefined when none waits. */
   take(): KeitoRecord | undefined
   /** Puts a record that was in flight back to its place in the order. */
@@ -117,7 +150,7 @@ export interface Outbox {
   held(): readonly HeldRecord[]
   /** The records that Keito refused for good; the oldest are forgotten beyond a bound. */
   dead(): readonly KeptRecord[]
-  /** What no project, task or category is known for. */
+  /** What no project, task or category is known for, the oldest first. */
   unassigned(): readonly Unassigned[]
 
   /** Called once by the exporter that the outbox is given to, before anything else. */
@@ -148,6 +181,10 @@ export interface ExporterLog {
   forgotten(traceId: string): void
   /** A remainder of rounding has changed. */
   carried(key: string, remainder: bigint): void
+  /** A timer is about to be started in Keito. */
+  timer(mark: TimerMark): void
+  /** There is no timer with this key any more. */
+  timerGone(key: string): void
   /** What was told and taken in since the last seal belongs together: after a crash all of it is known, or none. */
   seal(): void
 }

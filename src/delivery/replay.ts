@@ -9,6 +9,7 @@ import type { SessionState, SettledState, SpanState } from '../session/state.ts'
 import type { Op } from './journal-ops.ts'
 import type { Memory, Unassigned } from './outbox.ts'
 import type { RecordState } from './record-states.ts'
+import type { TimerMark } from './timer.ts'
 
 /** Replays the operations of one journal, in the order they were written. */
 export class Replay {
@@ -19,7 +20,8 @@ export class Replay {
   readonly #sessions = new Map<string, { spans: SpanState[]; settled: SettledState }>()
   readonly #forgotten = new Set<string>()
   readonly #carry = new Map<string, bigint>()
-  readonly #unassigned: Unassigned[] = []
+  readonly #unassigned = new Map<string, Unassigned>()
+  readonly #timers = new Map<string, TimerMark>()
   readonly #absorbed: string[] = []
   #isClosed = false
 
@@ -57,7 +59,12 @@ export class Replay {
         for (const key of op[1]) this.#finish(key)
         break
       case 'unassigned':
-        this.#unassigned.push(op[1])
+        this.#unassigned.set(op[1].key, op[1])
+        break
+      case 'assign':
+        this.#unassigned.delete(op[1])
+        for (const state of op[2]) this.#put(state)
+        for (const item of op[3]) this.#unassigned.set(item.key, item)
         break
       case 'spans':
         this.#sessionOf(op[1]).spans.push(...op[2])
@@ -74,6 +81,12 @@ export class Replay {
       case 'carry':
         if (op[2] === 0n) this.#carry.delete(op[1])
         else this.#carry.set(op[1], op[2])
+        break
+      case 'timer':
+        this.#timers.set(op[1].key, op[1])
+        break
+      case 'timer-gone':
+        this.#timers.delete(op[1])
         break
       case 'absorbed':
         this.#absorbed.push(...op[1])
@@ -99,7 +112,7 @@ export class Replay {
   }
 
   get unassigned(): readonly Unassigned[] {
-    return this.#unassigned
+    return [...this.#unassigned.values()]
   }
 
   get memory(): Memory {
@@ -108,7 +121,7 @@ export class Replay {
       spans,
       ...settled,
     }))
-    return { sessions, forgotten: [...this.#forgotten], carry: [...this.#carry] }
+    return { sessions, forgotten: [...this.#forgotten], carry: [...this.#carry], timers: [...this.#timers.values()] }
   }
 
   /** Ids of other journals whose contents are in this one: they are not to be replayed as well. */

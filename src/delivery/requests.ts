@@ -1,11 +1,11 @@
 /**
- * The three requests that delivery makes of a client, for records of either kind.
+ * The requests that delivery makes of a client: for records of either kind, and for the timers of time entries.
  *
  * @module
  */
-import type { KeitoRecord } from '../billing/record.ts'
+import type { KeitoRecord, TimeEntryRecord } from '../billing/record.ts'
 import type { CallOptions, OutcomeClient } from '../keito/client.ts'
-import type { ListQuery, StoredRecord } from '../keito/types.ts'
+import type { ListQuery, StoredRecord, TimeEntryCreate, TimeEntryUpdate } from '../keito/types.ts'
 import type { DoubtGroup } from './doubts.ts'
 import { isFields } from './fields.ts'
 
@@ -28,8 +28,11 @@ export function canList(client: OutcomeClient, kind: KeitoRecord['kind']): boole
   return typeof list === 'function'
 }
 
+/** What one list shows: the records of one kind, day and project. */
+export type ListedGroup = Pick<DoubtGroup, 'kind' | 'day' | 'projectId'>
+
 /** Asks the client for all records of agents of a group's day and project. */
-export function list(client: OutcomeClient, group: DoubtGroup, options: CallOptions): unknown {
+export function list(client: OutcomeClient, group: ListedGroup, options: CallOptions): unknown {
   const query: ListQuery = { from: group.day, to: group.day, project_id: group.projectId, source: 'agent' }
   return group.kind === 'time_entry'
     ? client.timeEntries.list?.(query, options)
@@ -39,6 +42,33 @@ export function list(client: OutcomeClient, group: DoubtGroup, options: CallOpti
 /** Asks the client to delete a time entry. */
 export function remove(client: OutcomeClient, id: string, options: CallOptions): unknown {
   return client.timeEntries.delete?.(id, options)
+}
+
+/** Whether the client has all that live timers need: to start, find, stop, change and delete a time entry. */
+export function canRunTimers({ timeEntries }: OutcomeClient): boolean {
+  const needed = [timeEntries.create, timeEntries.list, timeEntries.stop, timeEntries.update, timeEntries.delete]
+  return needed.every((method) => typeof method === 'function')
+}
+
+/** Asks the client to start a timer. */
+export function startTimer(client: OutcomeClient, body: TimeEntryCreate, options: CallOptions): unknown {
+  return client.timeEntries.create(body, options)
+}
+
+/** Asks the client to stop a timer. */
+export function stopTimer(client: OutcomeClient, id: string, options: CallOptions): unknown {
+  return client.timeEntries.stop?.(id, options)
+}
+
+/** Asks the client to change a time entry. */
+export function change(client: OutcomeClient, id: string, update: TimeEntryUpdate, options: CallOptions): unknown {
+  return client.timeEntries.update?.(id, update, options)
+}
+
+/** The update that makes an entry, whatever it was, the one of a record. */
+export function updateTo({ body }: TimeEntryRecord): TimeEntryUpdate {
+  const { project_id, task_id, spent_date, hours, notes, billable, metadata } = body
+  return { project_id, task_id, spent_date, hours, notes, billable, metadata }
 }
 
 /** What a client accepted a record with. */

@@ -4,20 +4,23 @@
  * @module
  */
 import type { KeitoRecord } from '../billing/record.ts'
-import type { OutcomeClient } from '../keito/client.ts'
+import type { CallOptions, OutcomeClient } from '../keito/client.ts'
 import type { DeliveryOptions } from '../options.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { attempt } from './attempt.ts'
 import { Budget } from './budget.ts'
 import { Callbacks, type Listeners } from './callbacks.ts'
-import { Drains, MAX_TIMER_MS } from './drains.ts'
+import { Drains } from './drains.ts'
 import { failureReport, spentReport } from './failure-report.ts'
+import { LiveTimers } from './live-timers.ts'
 import { LookUps } from './look-ups.ts'
 import type { Outbox } from './outbox.ts'
 import { ambiguous, type Failure, type Outcome } from './outcome.ts'
 import { Reconciler } from './reconciler.ts'
 import { canList, create, type Receipt, receiptFrom } from './requests.ts'
+import { Turns } from './turns.ts'
+import { WakeUp } from './wake-up.ts'
 
 /** What a {@link Sender} works with. */
 export interface SenderParts extends Listeners {
@@ -44,20 +47,22 @@ const BROKEN_OUTBOX_MS = 1000
  * Keito has. No method throws or rejects, and outside of {@link drain} no timer keeps the process alive.
  */
 export class Sender {
+  /** The timers that run in Keito. */
+  readonly timers: LiveTimers
   readonly #parts: SenderParts
   readonly #now: () => number
   readonly #callbacks: Callbacks
   readonly #budget: Budget
   readonly #reconciler: Reconciler
   readonly #lookUps: LookUps
+  readonly #turns: Turns
   readonly #drains = new Drains()
   readonly #inFlight = new Map<string, { readonly record: KeitoRecord; readonly controller: AbortController }>()
   /** Keys whose request the client has not answered, maybe long after its deadline. */
   readonly #unanswered = new Set<string>()
   /** Keys that were put back; no more than requests under way at once, because the oldest are sent first. */
   readonly #putBack = new Set<string>()
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #timerAt = Number.POSITIVE_INFINITY
+  readonly #wakeUp = new WakeUp(() => this.#sendDue())
   #isWoken = false
   /** Whether all records that the outbox holds have been looked after. */
   #knowsHeld = true
@@ -69,21 +74,29 @@ export class Sender {
     this.#now = now
     this.#callbacks = new Callbacks(parts)
     this.#budget = new Budget(settings, random)
+    this.#turns = new Turns(this.#budget, now)
     this.#reconciler = new Reconciler({ settings, random })
-    this.#lookUps = new LookUps({
+    const budget = this.#budget
+    const shared = {
       client,
       settings,
       counters,
       metrics,
       now,
-      reconciler: this.#reconciler,
-      budget: this.#budget,
+      budget,
       callbacks: this.#callbacks,
+      onEnd: () => this.#sendDue(),
+    }
+    this.#lookUps = new LookUps({
+      ...shared,
+      turns: this.#turns,
+      reconciler: this.#reconciler,
       isUnanswered: (key) => this.#unanswered.has(key),
       onFound: (record, receipt) => this.#deliver(record, receipt),
       onAbsent: (record) => parts.outbox.release(record.key),
-      onEnd: () => this.#sendDue(),
     })
+    const { log } = parts.outbox
+    this.timers = new LiveTimers({ ...shared, random, log, commit: () => parts.outbox.commit?.() ?? true })
   }
 
   /** Starts to send what waits, after the caller's synchronous work. Cheap; call it whenever records were added. */
@@ -121,12 +134,14 @@ export class Sender {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#wakeUp.close()
     for (const { record, controller } of this.#inFlight.values()) {
       this.#settle(record, ambiguous('the exporter was shut down before Keito had answered'))
       controller.abort()
     }
     this.#lookUps.close()
+    this.timers.close()
+    this.#turns.close()
     this.#callbacks.guard('outbox', () => this.#parts.outbox.commit?.())
     this.#endDrains()
   }
@@ -142,8 +157,8 @@ export class Sender {
     let isMine = true
     if (!this.#knowsHeld) this.#callbacks.guard('outbox', () => this.#lookAfterHeld())
     const isWell = this.#callbacks.guard('outbox', () => {
-      while (taken.length + this.#underWay < this.#budget.slots && this.#waitMs() === 0) {
-        if (this.#lookUps.startDue()) continue
+      while (taken.length + this.#underWay < this.#budget.slots && this.#budget.waitMs(this.#now()) === 0) {
+        if (this.#lookUps.startDue() || this.timers.startDue()) continue
         const record = outbox.take()
         if (!record) break
         this.#budget.start(this.#now())
@@ -168,25 +183,32 @@ export class Sender {
   }
 
   get #underWay(): number {
-    return this.#inFlight.size + this.#lookUps.underWay
+    return this.#inFlight.size + this.#lookUps.underWay + this.timers.underWay
   }
 
   async #send(record: KeitoRecord): Promise<void> {
-    const { client, settings, counters, metrics } = this.#parts
+    const { settings, counters, metrics } = this.#parts
     const controller = new AbortController()
     this.#inFlight.set(record.key, { record, controller })
     this.#unanswered.add(record.key)
     if (this.#putBack.delete(record.key)) counters.requestsRetried++
-    const { outcome, isAnswered } = await attempt((options) => create(client, record, options), {
+    const { outcome, isAnswered } = await attempt((options) => this.#book(record, options), {
       timeoutMs: settings.timeoutMs,
       controller,
       metrics,
       read: receiptFrom,
+      nextPage: () => this.#turns.next(),
       onLate: (late) => this.#settleLate(record, late),
     })
     if (isAnswered) this.#unanswered.delete(record.key)
     this.#settle(record, outcome)
     this.#sendDue()
+  }
+
+  /** A run with a timer is booked by it. */
+  #book(record: KeitoRecord, options: CallOptions): unknown {
+    const booked = record.kind === 'time_entry' ? this.timers.book(record, options) : undefined
+    return booked ?? create(this.#parts.client, record, options)
   }
 
   /** Acts on the outcome of a request, unless `close` has already settled it. */
@@ -214,7 +236,9 @@ export class Sender {
     this.#budget.resume(this.#now())
     this.#parts.counters.recordsDelivered++
     this.#parts.outbox.delivered(record.key)
+    this.timers.delivered(record.key)
     this.#reconciler.delivered(record, this.#now())
+    this.timers.delivered(record.key)
     this.#callbacks.tell({ record, status: 'delivered', ...receipt })
   }
 
@@ -248,43 +272,37 @@ export class Sender {
     }
   }
 
-  /** Milliseconds until the next request may start, whatever it is. */
-  #waitMs(): number {
-    return this.#budget.waitMs(this.#now())
-  }
-
   /** Sets the timer for the next thing that will be possible without an answer to what is under way. */
   #wakeWhenDue(atLeastMs: number): void {
     if (this.#underWay >= this.#budget.slots) return
-    const hasWaiting = this.#parts.outbox.counts().pending > this.#inFlight.size
     const now = this.#now()
-    if (hasWaiting && this.#budget.isSpent(now)) {
+    if (this.#hasWaiting && this.#budget.isSpent(now)) {
       this.#callbacks.report(spentReport(this.#parts.settings.requestsPerDay, this.#parts.outbox.counts().pending))
     }
-    const at = Math.max(now + atLeastMs, now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextAt(now))
-    if (at >= this.#timerAt || at === Number.POSITIVE_INFINITY) return
-    clearTimeout(this.#timer)
-    this.#timerAt = at
-    const wake = () => {
-      this.#timerAt = Number.POSITIVE_INFINITY
-      this.#sendDue()
-    }
-    this.#timer = setTimeout(wake, Math.min(Math.ceil(at - now), MAX_TIMER_MS))
-    this.#timer.unref?.()
+    this.#wakeUp.planFor(Math.max(now + atLeastMs, this.#nextAt(this.#reconciler.nextAt(now))), now)
   }
 
   #endDrains(): void {
     if (this.#drains.isEmpty) return
     this.#callbacks.guard('outbox', () => {
       if (this.#isClosed) this.#drains.endBefore(Number.POSITIVE_INFINITY)
-      else if (this.#underWay === 0 && this.#lookUps.isIdle) this.#drains.endBefore(this.#nextWorkAt())
+      else if (this.#underWay === 0 && this.#lookUps.isIdle) {
+        this.#drains.endBefore(this.#nextAt(this.#reconciler.nextDoubtAt(this.#now())))
+      }
     })
   }
 
-  /** When the next record may be sent or looked up; `Infinity` when there is none. */
-  #nextWorkAt(): number {
+  /** Whether records wait that are not under way. */
+  get #hasWaiting(): boolean {
+    return this.#parts.outbox.counts().pending > this.#inFlight.size
+  }
+
+  /** When the next request may start, given when the next look-up is due; `Infinity` when there is none to make. */
+  #nextAt(lookUpAt: number): number {
     const now = this.#now()
-    const hasWaiting = this.#parts.outbox.counts().pending > 0
-    return Math.max(now + this.#waitMs(), hasWaiting ? now : this.#reconciler.nextDoubtAt(now))
+    return Math.max(
+      now + this.#budget.waitMs(now),
+      this.#hasWaiting ? now : Math.min(lookUpAt, this.timers.nextAt(now)),
+    )
   }
 }

@@ -22,7 +22,7 @@ const CHUNK = 1000
 export function* framesOf(states: RecordStates, memory: Memory): Generator<readonly Op[]> {
   for (const keys of chunksOf(states.goneKeys())) yield [['gone', keys]]
   for (const state of states.states()) yield opsOf(state)
-  for (const item of states.unassigned()) yield [['unassigned', item]]
+  for (const item of states.unassigned.all()) yield [['unassigned', item]]
   // Before the sessions: one may be over for another process, and not for this one.
   for (const ids of chunksOf(memory.forgotten)) yield [['forgotten', ids]]
   for (const { traceId, spans, ledger, twins } of memory.sessions) {
@@ -31,6 +31,7 @@ export function* framesOf(states: RecordStates, memory: Memory): Generator<reado
       ['settled', traceId, { ledger, twins }],
     ]
   }
+  for (const mark of memory.timers) yield [['timer', mark]]
   for (const [key, remainder] of memory.carry) yield [['carry', key, remainder]]
 }
 
@@ -50,7 +51,6 @@ export function takeOver(left: readonly Replay[], states: RecordStates, sentBefo
       if (state.state === 'gathered') gathered.push(state.record)
       else takeOverOne(state, states)
     }
-    for (const item of replay.unassigned) states.keepUnassigned(item)
     for (const key of replay.sentKeys) if (!states.knows(key)) sentBefore.add(key)
   }
   // Merged among themselves, as their process may have done at last: so what it has booked is found.
@@ -59,6 +59,13 @@ export function takeOver(left: readonly Replay[], states: RecordStates, sentBefo
     if (states.knows(record.key)) continue
     for (const key of keys) states.finish(key)
     states.addHeld(record, wasSent ? SENT_BEFORE : LEFT_BEHIND, wasSent)
+  }
+  // Last of all: one that is kept here or there may have been booked by somebody else.
+  const { unassigned } = states
+  unassigned.review()
+  for (const item of left.flatMap((replay) => replay.unassigned)) {
+    const part = unassigned.newPartOf(item)
+    if (part) unassigned.keep(part, true)
   }
 }
 
