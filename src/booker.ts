@@ -6,9 +6,11 @@
 import { bill } from './billing/bill.ts'
 import type { KeitoRecord } from './billing/record.ts'
 import { CarryBook } from './billing/rounding.ts'
-import type { Memory, Outbox, Unassigned } from './delivery/outbox.ts'
+import type { Memory, Outbox } from './delivery/outbox.ts'
 import { RollupWindow } from './delivery/rollup-window.ts'
-import type { Settings } from './options.ts'
+import type { Attribution } from './genai/hints.ts'
+import type { RunSummary, Settings } from './options.ts'
+import { Quarantine } from './quarantine.ts'
 import type { Settlement } from './session/settlement.ts'
 import type { SessionStore } from './session/store.ts'
 import type { Log } from './telemetry/log.ts'
@@ -21,6 +23,8 @@ export interface BookerParts {
   readonly outbox: Outbox
   readonly counters: Counters
   readonly log: Log
+  /** Told of each time entry that is to be sent, by its key. */
+  readonly onTimeEntry: (key: string) => void
 }
 
 /** Books what sessions come to. No method throws: a timer may be the caller, and that would end the host's process. */
@@ -28,17 +32,19 @@ export class Booker {
   readonly #parts: BookerParts
   readonly #carry: CarryBook
   readonly #rollup: RollupWindow
+  readonly #quarantine: Quarantine
 
   constructor(parts: BookerParts) {
     const { outbox, settings } = parts
     this.#parts = parts
     this.#carry = new CarryBook(undefined, (key, remainder) => outbox.log?.carried(key, remainder))
     this.#rollup = new RollupWindow(outbox, settings.rollup?.windowMs)
+    this.#quarantine = new Quarantine({ ...parts, carry: this.#carry, rollup: this.#rollup })
   }
 
-  /** Whether nothing waits for a window to be over. */
+  /** Whether nothing waits for a window to be over, or to be tried again. */
   get isIdle(): boolean {
-    return this.#rollup.isEmpty
+    return this.#rollup.isEmpty && this.#quarantine.isIdle
   }
 
   /** Finds out, before spans are taken in, whether another process has taken over what was taken in before. */
@@ -61,9 +67,12 @@ export class Booker {
     })
   }
 
-  /** Books what is due, and what was gathered for long enough. */
+  /** Books what is due, what the outbox has brought along, and what was gathered for long enough. */
   book(due: () => readonly Settlement[], windows: 'due' | 'all'): void {
     const { store, outbox } = this.#parts
+    this.#guard('what the outbox has brought along', () =>
+      this.#quarantine.tryArrivals(windows === 'all' ? 'all' : 'some'),
+    )
     this.#guard('the sessions that were due', () => {
       const settlements = due()
       const written = new Set<string>()
@@ -83,8 +92,27 @@ export class Booker {
     })
   }
 
+  /**
+   * Books what is kept for want of a project, task or category.
+   *
+   * @param spare Values for what is missing.
+   * @param where Says which runs are meant. @default all
+   * @returns How many runs records were made of.
+   */
+  release(spare: Attribution, where?: (run: RunSummary) => boolean): number {
+    const { outbox } = this.#parts
+    let released = 0
+    this.prepare()
+    this.#guard('what is kept', () => {
+      const count = this.#quarantine.release(spare, where)
+      // When another process has taken everything over, it has the items as they were.
+      if (outbox.commit?.() ?? true) released = count
+    })
+    return released
+  }
+
   /** Everything that is to be kept beside the records. */
-  memory(): Memory {
+  memory(): Omit<Memory, 'timers'> {
     const { store } = this.#parts
     // All of it is in the states.
     store.unwritten.clear()
@@ -92,9 +120,10 @@ export class Booker {
   }
 
   /** Goes on from what a process left that is gone. */
-  restore({ sessions, forgotten, carry }: Memory): void {
+  restore({ sessions, forgotten, carry }: Omit<Memory, 'timers'>): void {
     this.#parts.store.restore(sessions, forgotten, performance.now())
     this.#carry.restore(carry)
+    this.#quarantine.noteArrivals()
   }
 
   /** Lets go of everything, because another process has it. */
@@ -115,30 +144,25 @@ export class Booker {
     const { settings, store } = this.#parts
     this.#guard(`a run of trace ${settlement.sessionId}`, () => {
       const { records, unassigned, failure } = bill(settlement, settings, this.#carry)
-      this.#keep(records, store.isRestored(settlement.sessionId))
-      for (const item of unassigned) this.#keepUnassigned(item, failure)
+      const isRestored = store.isRestored(settlement.sessionId)
+      this.#keep(records, isRestored)
+      for (const item of unassigned) {
+        const isKept = this.#quarantine.keep(item, failure, isRestored)
+        if (!isKept) this.#countDropped(`a run of trace ${settlement.sessionId}`, OUTBOX_FULL)
+      }
     })
   }
 
   #keep(records: readonly KeitoRecord[], lookUpFirst: boolean): void {
-    const { settings, outbox, counters } = this.#parts
+    const { settings, outbox, counters, onTimeEntry } = this.#parts
     counters.recordsMade += records.length
     // What may have been booked already is looked up by its own key, and so it is not merged.
     const isGathered = settings.rollup && !lookUpFirst
     const refused = isGathered ? this.#rollup.take(records, performance.now()) : outbox.add(records, { lookUpFirst })
     for (const record of refused) this.#countDropped(record.key, OUTBOX_FULL)
-  }
-
-  #keepUnassigned(item: Unassigned, failure: string | undefined): void {
-    const { outbox, log } = this.#parts
-    const { settlement, missing } = item
-    if (!outbox.keepUnassigned(item)) this.#countDropped(`a run of trace ${settlement.sessionId}`, OUTBOX_FULL)
-    const found = failure ?? `no usable ${missing.map((name) => SOURCES[name]).join(', no ')} is known`
-    log.report(
-      'unassigned',
-      failure ?? missing.join(),
-      `A run of trace ${settlement.sessionId} cannot be booked and is kept: ${found}.`,
-    )
+    for (const record of records) {
+      if (record.kind === 'time_entry' && !refused.includes(record)) onTimeEntry(record.key)
+    }
   }
 
   #guard(what: string, act: () => unknown): void {
@@ -156,11 +180,3 @@ export class Booker {
 }
 
 const OUTBOX_FULL = 'the outbox is full'
-
-/** Where each id may come from. */
-const SOURCES: Readonly<Record<Unassigned['missing'][number], string>> = {
-  projectId: 'project (option projectId, KEITO_PROJECT_ID, span attribute keito.project_id)',
-  taskId: 'task (option taskId, KEITO_TASK_ID, span attribute keito.task_id)',
-  expenseCategoryId:
-    'expense category (option expenseCategoryId, KEITO_EXPENSE_CATEGORY_ID, span attribute keito.expense_category_id)',
-}

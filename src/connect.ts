@@ -20,7 +20,11 @@ import { callable, type Env, fromEnv, isDryRun } from './resolve-options.ts'
 export interface Connection extends Pick<SenderParts, 'client' | 'settings' | 'onRecord'> {
   readonly outbox: Outbox
   /** Tells this account and server from others, in 8 hex digits. */
-  readonly destination: string
+  readonly account: string
+  /** Whether records are printed and not sent. */
+  readonly isDryRun: boolean
+  /** Where records go: the client that the user gave, else the account. */
+  readonly destination: unknown
 }
 
 /**
@@ -32,17 +36,20 @@ export interface Connection extends Pick<SenderParts, 'client' | 'settings' | 'o
 export function connect(options: KeitoExporterOptions, settings: Settings, env: Env): Connection {
   const onRecord = callable(options.onRecord, 'onRecord')
   const given = givenClient(options)
-  const destination = destinationOf(options, env)
+  const account = accountOf(options, env)
+  const destination: unknown = options.client ?? account
   const outbox = outboxOf(options, env)
   if (!isDryRun(options, env)) {
     const client = given ?? restClient(options, settings, env)
-    return { client, outbox, destination, settings: settings.delivery, onRecord }
+    return { client, outbox, account, isDryRun: false, destination, settings: settings.delivery, onRecord }
   }
   const { POSITIVE_INFINITY } = Number
   return {
     client: dryRunClient(),
     // What waits on disk is for Keito, and not to be printed and forgotten.
     outbox: memoryOutbox(),
+    account,
+    isDryRun: true,
     destination,
     // No server is asked, so no server's limit slows it down.
     settings: { ...settings.delivery, requestsPerMinute: POSITIVE_INFINITY, requestsPerDay: POSITIVE_INFINITY },
@@ -63,7 +70,7 @@ function outboxOf({ outbox }: KeitoExporterOptions, env: Env): Outbox {
 }
 
 /** Of a client that the user gave, nothing is known but what the options and the environment say beside it. */
-function destinationOf(options: KeitoExporterOptions, env: Env): string {
+function accountOf(options: KeitoExporterOptions, env: Env): string {
   const baseUrl = fromEnv(options.baseUrl, env, 'KEITO_API_URL') ?? DEFAULT_BASE_URL
   return shortHash(JSON.stringify([baseUrl, fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '']))
 }

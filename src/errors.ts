@@ -1,5 +1,6 @@
 /**
- * The errors of this package. Only the constructors throw; everything later is reported through `diag` and `onError`.
+ * The errors of this package. Only the constructors throw, and `release` when its values are wrong; everything else is
+ * reported through `diag` and `onError`.
  *
  * @module
  */
@@ -7,13 +8,15 @@
 /**
  * What went wrong, as a stable word:
  *
- * - `config`: an option or environment variable is missing or wrong (thrown by a constructor), or an option unknown;
+ * - `config`: an option, an environment variable or a value given to `release` is missing or wrong (thrown), or an option
+ *   unknown;
  * - `unauthorized`: Keito refused the credentials or the rights; delivery pauses, everything is kept;
  * - `rejected`: Keito refused a record for good; it is kept as a dead letter;
  * - `ambiguous`: nobody knows whether Keito stored a record; it is held, and looked up before it is sent again;
  * - `booked-twice`: Keito has a record more than once; the message names the ids;
  * - `unavailable`: Keito cannot be reached or asks to wait; records are kept and sent later;
- * - `unassigned`: a run has no project, task or expense category; it is kept;
+ * - `unassigned`: a run has no project, task or expense category, or the `attribution` function failed; it is kept until
+ *   the configuration names what is missing, or `release` is called;
  * - `dropped`: a limit was reached and something could not be kept;
  * - `undelivered`: records were left when the exporter shut down;
  * - `outbox`: the outbox directory cannot be used, or something in it was damaged;
@@ -21,8 +24,10 @@
  * - `unreadable`: a span could not be read;
  * - `duplicate`: two instrumentations record the same model calls; they are billed once;
  * - `context`: spans do not nest, because the host has no context manager;
+ * - `fed-twice`: the same spans reach Keito by two ways; they are taken in by the first;
+ * - `sampled`: most traces never get here, because a sampler drops them; their hours and tokens are not billed;
  * - `late`: a span came after its session had been closed and forgotten;
- * - `callback`: a function given as an option threw;
+ * - `callback`: a function given as an option or to `release` threw;
  * - `closed`: `export` was called after `shutdown`.
  */
 export type KeitoErrorCode =
@@ -40,6 +45,8 @@ export type KeitoErrorCode =
   | 'unreadable'
   | 'duplicate'
   | 'context'
+  | 'fed-twice'
+  | 'sampled'
   | 'late'
   | 'callback'
   | 'closed'
@@ -66,7 +73,7 @@ export class KeitoError extends Error {
   }
 }
 
-/** A missing or wrong option; names the option and its environment variable. Thrown by constructors only. */
+/** A missing or wrong option or value; names it and its environment variable. Thrown by constructors and `release`. */
 export class ConfigError extends KeitoError {
   override readonly name = 'ConfigError'
 

@@ -4,7 +4,8 @@
  * @module
  */
 import { KeitoError } from './errors.ts'
-import type { KeitoExporterOptions } from './options.ts'
+import type { Attribution } from './genai/hints.ts'
+import type { KeitoExporterOptions, RunSummary } from './options.ts'
 import type { ExportResultLike, SpanLike } from './otel/span.ts'
 import { Pipeline } from './pipeline.ts'
 import type { KeitoStats } from './telemetry/stats.ts'
@@ -17,7 +18,8 @@ import type { KeitoStats } from './telemetry/stats.ts'
  * records are sent in the background. Nothing is thrown after construction: problems go to OpenTelemetry's `diag` and
  * to `onError`.
  *
- * @throws {ConfigError} When an option or environment variable is missing or wrong; by the constructor only.
+ * @throws {ConfigError} When an option or environment variable is missing or wrong; by the constructor, and by `release`
+ *   when one of its values is.
  *
  * @example
  * ```ts
@@ -31,7 +33,7 @@ export class KeitoSpanExporter {
 
   /** @param options All may be left out that environment variables or span attributes give. */
   constructor(options: KeitoExporterOptions = {}) {
-    this.#pipeline = new Pipeline(options)
+    this.#pipeline = new Pipeline(options, 'exporter')
   }
 
   /**
@@ -69,11 +71,32 @@ export class KeitoSpanExporter {
 
   /**
    * Settles all sessions, sends what waits for at most `delivery.shutdownTimeoutMs`, then aborts and reports what is
-   * left. Spans are accepted until it resolves. Never rejects; may be called again.
+   * left. Spans are accepted until it resolves: some processors hand over their last ones after they have asked for it.
+   * Never rejects; may be called again.
    */
   shutdown(): Promise<void> {
     this.#shutdown ??= this.#pipeline.close()
     return this.#shutdown
+  }
+
+  /**
+   * Books runs that are kept because no project, task or expense category is known for them (reported as `unassigned`),
+   * or because the `attribution` function failed. Each is billed again as on its first day: by its spans, the
+   * configuration and the `attribution` function, with the given values for what is still missing. They never replace
+   * an id that somebody has named. What then still misses something stays kept.
+   *
+   * @param attribution Values for what is missing. @default none: try again with what is configured
+   * @param where Says which runs are meant, of those that are kept. @default all
+   * @returns How many runs were booked, at least in part; 0 after `shutdown`.
+   * @throws {ConfigError} When a value is wrong.
+   *
+   * @example
+   * ```ts
+   * exporter.release({ projectId: 'cm1...' }, (run) => run.agentName === 'menu-writer')
+   * ```
+   */
+  release(attribution?: Attribution, where?: (run: RunSummary) => boolean): number {
+    return this.#pipeline.release(attribution, where)
   }
 
   /**
@@ -98,8 +121,6 @@ export class KeitoSpanExporter {
       }
     }
     this.#pipeline.take(spans)
-    // Some processors hand over their last spans after they have asked for the shutdown.
-    if (this.#shutdown) this.#pipeline.settle('all')
     return { code: 0 }
   }
 }

@@ -195,6 +195,13 @@ export interface KeitoExporterOptions {
    * @default 'run'
    */
   readonly bareCalls?: 'run' | 'tokens'
+  /**
+   * Who gets the time and the tokens of agents within agents. `outermost`: the outermost agent, for all below it.
+   * `each`: every agent its own, so that a moment goes to the deepest agent at work and tokens to the nearest agent
+   * above them. The sums are the same, and what failed or is skipped is decided by the outermost agent either way.
+   * @default 'outermost'
+   */
+  readonly agents?: 'outermost' | 'each'
   /** Instrumentation scopes to leave out, by exact name. @default [] */
   readonly ignoreScopes?: readonly string[]
   /** Whether the same call recorded by two instrumentations is found and billed once. @default 'detect' */
@@ -207,6 +214,38 @@ export interface KeitoExporterOptions {
   readonly onError?: (error: KeitoError) => void
   /** Print what would be booked and send nothing; needs no credentials. @default process.env.KEITO_DRY_RUN === '1' */
   readonly dryRun?: boolean
+}
+
+/**
+ * Options of `KeitoSpanProcessor`: those of the exporter, and what only a processor can do.
+ *
+ * @example
+ * ```ts
+ * new KeitoSpanProcessor({ projectId: 'cm1...', taskId: 'cm2...', expenseCategoryId: 'cm3...', live: true })
+ * ```
+ */
+export interface KeitoProcessorOptions extends KeitoExporterOptions {
+  /**
+   * Shows agent runs in Keito while they are under way, as running time entries: the "agent session" of Keito's guide.
+   * When a run ends, its timer is stopped and gets the exact hours; that of a failed run is deleted. Keito has one
+   * running timer per user, so of runs at the same time one has a timer, and the others appear when they have ended.
+   * What is booked is the same with and without. Not together with `rollup`.
+   * @default false
+   */
+  readonly live?: boolean | LiveOptions
+  /**
+   * Whether W3C baggage says where work is booked (`keito.project_id`, `keito.task_id`, `keito.expense_category_id`,
+   * `keito.agent_id`, `keito.billable`; nothing else is looked at). Baggage comes with requests: where clients that you
+   * do not trust can send it, remove it at the edge or turn this off.
+   * @default true
+   */
+  readonly baggage?: boolean
+}
+
+/** Live timers: see {@link KeitoProcessorOptions.live}. */
+export interface LiveOptions {
+  /** Runs that are shorter start no timer, in milliseconds. @default 5000 */
+  readonly minMs?: number
 }
 
 /** All options with their values settled: what the stages work with. Frozen. */
@@ -223,6 +262,9 @@ export interface Settings {
   readonly delivery: Readonly<Required<DeliveryOptions>>
   readonly rollup: Readonly<RollupOptions> | undefined
   readonly bareCalls: 'run' | 'tokens'
+  readonly agents: 'outermost' | 'each'
   readonly ignoreScopes: ReadonlySet<string>
+  readonly readsBaggage: boolean
+  readonly live: Readonly<Required<LiveOptions>> | undefined
   readonly detectDuplicates: boolean
 }

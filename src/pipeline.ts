@@ -3,69 +3,99 @@
  *
  * @module
  */
+import { checkedAttribution } from './billing/attribution-values.ts'
 import { Booker } from './booker.ts'
 import { connect } from './connect.ts'
 import type { Outbox } from './delivery/outbox.ts'
 import { canList } from './delivery/requests.ts'
 import { Sender } from './delivery/sender.ts'
-import { readHints } from './genai/hints.ts'
-import { readFact } from './genai/read.ts'
-import type { KeitoExporterOptions, Settings } from './options.ts'
-import { hasRemoteParent, isId, parentSpanIdOf, type SpanLike, scopeNameOf } from './otel/span.ts'
+import { WakeUp } from './delivery/wake-up.ts'
+import { type FeedMembership, joinFeeds } from './feeds.ts'
+import type { Attribution } from './genai/hints.ts'
+import { Intake } from './intake.ts'
+import { LiveRuns, liveRules } from './live.ts'
+import type { KeitoProcessorOptions, RunSummary, Settings } from './options.ts'
+import type { ContextLike, SpanLike } from './otel/span.ts'
 import { callable, meterProviderOf, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
-import { SessionStore, type SettleScope } from './session/store.ts'
+import type { SettleScope } from './session/completion.ts'
+import { OpenSpans } from './session/open-spans.ts'
+import { SessionStore } from './session/store.ts'
 import { createFindingsReport } from './telemetry/findings-report.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { createSamplingReport } from './telemetry/sampling-report.ts'
 import { type Counters, createCounters, type KeitoStats } from './telemetry/stats.ts'
 
-/** From spans to delivered records. No method throws, except the constructor. */
+/** From spans to delivered records. No method throws, except the constructor and {@link release}. */
 export class Pipeline {
   readonly #settings: Settings
   readonly #counters: Counters = createCounters()
   readonly #log: Log
   readonly #store: SessionStore
+  readonly #intake: Intake
+  readonly #feeds: FeedMembership
   readonly #outbox: Outbox
   readonly #booker: Booker
   readonly #metrics: Metrics
   readonly #sender: Sender
-  #timer: ReturnType<typeof setTimeout> | undefined
+  readonly #live: LiveRuns | undefined
+  readonly #wakeUp = new WakeUp(() => this.settle('due'))
+  #isClosing = false
   #isClosed = false
 
-  /** @throws {ConfigError} When an option or environment variable is missing or wrong. */
-  constructor(options: KeitoExporterOptions) {
+  /**
+   * @param kind What feeds it. A processor knows which spans are open.
+   * @throws {ConfigError} When an option or environment variable is missing or wrong.
+   */
+  constructor(options: KeitoProcessorOptions, kind: 'exporter' | 'processor') {
     const env = processEnv()
     const settings = resolveOptions(options, env)
     const log = createLog(callable(options.onError, 'onError'))
-    for (const name of unknownOptions(options)) {
+    for (const name of unknownOptions(options, kind)) {
       log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
     }
     const counters = this.#counters
-    const { destination, ...connection } = connect(options, settings, env)
+    const { destination, account, ...connection } = connect(options, settings, env)
     const { outbox } = connection
+    const live = kind === 'processor' ? liveRules(settings, connection) : undefined
     const isWritten = outbox.log !== undefined
     const rules = { ...settings, isWritten, keepsFailedTime: settings.failedRuns.time !== 'skip' }
     this.#settings = settings
     this.#log = log
     this.#outbox = outbox
-    this.#store = new SessionStore(rules, counters, createFindingsReport(log))
-    this.#booker = new Booker({ settings, store: this.#store, outbox, counters, log })
+    const openSpans = kind === 'processor' ? new OpenSpans(settings.settle.maxOpenSpans) : undefined
+    const store = new SessionStore(rules, counters, createFindingsReport(log), openSpans)
+    this.#store = store
+    this.#feeds = joinFeeds({
+      destination,
+      has: (traceId, spanId) => openSpans?.get(traceId, spanId) !== undefined || store.has(traceId, spanId),
+    })
+    const noteTrace = createSamplingReport(log, kind === 'exporter' ? env : undefined)
+    this.#intake = new Intake({ settings, store, openSpans, feeds: this.#feeds, noteTrace, counters, log })
+    this.#booker = new Booker({ settings, store, outbox, counters, log, onTimeEntry: (key) => this.#live?.made(key) })
     this.#metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
     this.#sender = new Sender({ ...connection, counters, log, metrics: this.#metrics })
+    const { timers } = this.#sender
+    this.#live = openSpans && live && new LiveRuns({ settings, openSpans, store, timers }, live.minMs)
     outbox.open?.({
-      destination,
+      destination: account,
       canLookUp: canList(connection.client, 'time_entry') && canList(connection.client, 'expense'),
       report: (code, cause, message) => log.report(code, cause, message),
       wake: () => this.#sender.resume(),
-      snapshot: () => this.#booker.memory(),
+      snapshot: () => ({ ...this.#booker.memory(), timers: timers.marks }),
       restore: (memory) => {
         this.#booker.restore(memory)
+        timers.adopt(memory.timers)
         this.#schedule()
       },
-      abandon: () => this.#booker.abandon(),
+      abandon: () => {
+        this.#booker.abandon()
+        timers.abandon()
+      },
     })
-    // An outbox that an earlier exporter has filled may hold records.
+    // An outbox that an earlier exporter has filled may hold records, and what could not be booked.
     this.#sender.resume()
+    this.#schedule()
   }
 
   /** Whether it has shut down, and takes nothing in any more. */
@@ -73,44 +103,81 @@ export class Pipeline {
     return this.#isClosed
   }
 
+  /** Notes that a span has started. Runs for every span of the host. */
+  start(span: SpanLike, context: ContextLike): void {
+    const ids = this.#intake.start(span, context)
+    if (!ids || !this.#live) return
+    this.#live.started(ids.traceId, ids.spanId, performance.now())
+    this.#schedule()
+  }
+
   /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */
   take(spans: readonly SpanLike[]): void {
     const nowMs = performance.now()
     this.#booker.prepare()
-    for (const span of spans) {
-      this.#counters.spansSeen++
-      try {
-        this.#takeOne(span, nowMs)
-      } catch {
-        this.#countUnreadable()
-      }
-    }
+    for (const span of spans) this.#intake.take(span, nowMs)
     this.#booker.writeSpans()
     if (this.#store.isOverfull) this.#book(() => this.#store.relieve(), 'due')
+    this.#settleLast()
     this.#schedule()
   }
 
   /** Settles sessions and starts to send what they come to. */
   settle(scope: SettleScope): void {
-    this.#book(() => this.#store.settle(scope, performance.now()), scope === 'due' ? 'due' : 'all')
+    const now = performance.now()
+    this.#book(() => this.#store.settle(scope, now), scope === 'due' || scope === 'ended' ? 'due' : 'all')
+    this.#live?.look(now)
     this.#schedule()
   }
 
-  /** Settles what is complete and sends it, until the flush deadline. */
-  async flush(): Promise<void> {
+  /**
+   * Settles what is complete and sends it, until the flush deadline.
+   *
+   * @param before Runs first, within the same deadline, in milliseconds.
+   */
+  async flush(before?: (timeoutMs: number) => Promise<void>): Promise<void> {
+    const { flushTimeoutMs } = this.#settings.delivery
+    const leftMs = await timeLeft(flushTimeoutMs, before)
     this.settle('rooted')
-    await this.#sender.drain(this.#settings.delivery.flushTimeoutMs)
+    await this.#sender.drain(leftMs)
   }
 
-  /** Settles everything, sends it until the shutdown deadline, and says what is left. */
-  async close(): Promise<void> {
+  /**
+   * Settles everything, sends it until the shutdown deadline, and says what is left.
+   *
+   * @param before Runs first, within the same deadline, in milliseconds.
+   */
+  async close(before?: (timeoutMs: number) => Promise<void>): Promise<void> {
+    const leftMs = await timeLeft(this.#settings.delivery.shutdownTimeoutMs, before)
+    this.#isClosing = true
     this.settle('all')
-    await this.#sender.drain(this.#settings.delivery.shutdownTimeoutMs)
+    this.#live?.close()
+    await this.#sender.drain(leftMs)
+    // What has ended meanwhile is not sent any more, but an outbox on disk keeps it.
+    await before?.(0)
+    this.settle('all')
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#feeds.leave()
+    this.#wakeUp.close()
     this.#sender.close()
     this.#metrics.close()
     this.#sayWhatIsLeft(this.#outbox.close?.() ?? false)
+  }
+
+  /**
+   * Books what is kept for want of a project, task or category: see `KeitoSpanExporter.release`.
+   *
+   * @throws {ConfigError} When an argument is wrong.
+   */
+  release(attribution?: Attribution, where?: (run: RunSummary) => boolean): number {
+    const spare = checkedAttribution(attribution, 'release')
+    const picks = callable(where, 'release: where')
+    if (this.#isClosed) return 0
+    const released = this.#booker.release(spare, picks)
+    this.#sender.wake()
+    this.#settleLast()
+    this.#schedule()
+    return released
   }
 
   /** What has been counted so far. */
@@ -126,50 +193,14 @@ export class Pipeline {
     }
   }
 
-  #takeOne(span: SpanLike, nowMs: number): void {
-    const { traceId, spanId } = span.spanContext()
-    const { attributes } = span
-    if (!isId(traceId) || !isId(spanId)) {
-      this.#countUnreadable()
-      return
-    }
-    const isIgnored = this.#settings.ignoreScopes.size > 0 && this.#settings.ignoreScopes.has(scopeNameOf(span))
-    const reading = isIgnored ? undefined : readFact(span)
-    const hints = isIgnored ? undefined : readHints(attributes)
-    const parentId = hasRemoteParent(span) ? undefined : parentSpanIdOf(span)
-
-    // A span without usable times is not billed, but it still stands between others in the tree.
-    const fact = reading === 'unreadable' ? undefined : reading
-    if (reading === 'unreadable') this.#countUnreadable()
-    else if (reading) this.#counters.spansRead++
-    else this.#counters.spansIgnored++
-    if (fact) this.#counters.valuesRefused += fact.refused
-    if (hints) this.#counters.valuesRefused += hints.refused
-    if (!this.#store.add(traceId, spanId, parentId, fact?.fact, hints?.hints, nowMs)) this.#countLate(traceId)
+  /** What comes after the last settlement of all has no other. */
+  #settleLast(): void {
+    if (this.#isClosing) this.settle('all')
   }
 
   #book(...args: Parameters<Booker['book']>): void {
     this.#booker.book(...args)
     this.#sender.wake()
-  }
-
-  #countLate(traceId: string): void {
-    this.#counters.spansLate++
-    this.#log.report(
-      'late',
-      'late',
-      `A span of trace ${traceId} came after its session had been settled and forgotten; it is not billed. ` +
-        'Raise settle.idleMs or settle.maxOpenSpans if this is normal for your application.',
-    )
-  }
-
-  #countUnreadable(): void {
-    this.#counters.spansUnreadable++
-    this.#log.report(
-      'unreadable',
-      'unreadable',
-      'A span could not be read and is not billed: it has no usable ids or times, or reading it threw.',
-    )
   }
 
   #sayWhatIsLeft(isOnDisk: boolean): void {
@@ -189,16 +220,22 @@ export class Pipeline {
 
   /** Looks for what is due now and then while something is remembered, without keeping the process alive. */
   #schedule(): void {
-    if (this.#timer !== undefined || this.#isClosed || (this.#store.isEmpty && this.#booker.isIdle)) return
-    const waitMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, this.#settings.settle.graceMs / 2))
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.settle('due')
-    }, waitMs)
-    this.#timer.unref?.()
+    if (this.#isClosed) return
+    const isIdle = this.#store.isEmpty && this.#booker.isIdle
+    const tickMs = isIdle ? Number.POSITIVE_INFINITY : Math.min(MAX_TICK_MS, this.#settings.settle.graceMs / 2)
+    const now = performance.now()
+    const liveAt = this.#live?.nextAt ?? Number.POSITIVE_INFINITY
+    this.#wakeUp.planFor(Math.max(now + MIN_TICK_MS, Math.min(now + tickMs, liveAt)), now)
   }
 }
 
 /** How often complete sessions are looked for, in milliseconds. */
 const MIN_TICK_MS = 50
 const MAX_TICK_MS = 1000
+
+async function timeLeft(timeoutMs: number, before?: (timeoutMs: number) => Promise<void>): Promise<number> {
+  const startedAt = performance.now()
+  // Half of the time, so that there is time to send what it brings in.
+  await before?.(timeoutMs / 2)
+  return Math.max(0, timeoutMs - (performance.now() - startedAt))
+}

@@ -6,7 +6,7 @@
 import { isTimeZone } from './billing/calendar.ts'
 import { ConfigError } from './errors.ts'
 import { isKeitoId } from './genai/hints.ts'
-import type { KeitoExporterOptions, Settings } from './options.ts'
+import type { KeitoExporterOptions, KeitoProcessorOptions, Settings } from './options.ts'
 import { booleanOf } from './otel/attributes.ts'
 import type { MeterProviderLike } from './otel/meter.ts'
 
@@ -34,7 +34,7 @@ export function fromEnv<T>(option: T | undefined, env: Env, name: string): T | s
  * @param env Environment variables.
  * @throws {ConfigError} When a value is wrong; the message names the option, its variable, and what was found.
  */
-export function resolveOptions(options: KeitoExporterOptions, env: Env): Settings {
+export function resolveOptions(options: KeitoProcessorOptions, env: Env): Settings {
   const { rounding, expenses, failedRuns, settle, delivery, rollup } = options
   oneOf(expenses?.basis ?? 'units', 'expenses.basis', ['units'])
   return freeze({
@@ -89,14 +89,17 @@ export function resolveOptions(options: KeitoExporterOptions, env: Env): Setting
     }),
     rollup: rollup && freeze({ windowMs: number(rollup.windowMs, 'rollup.windowMs', 1, MAX_TIMER_MS) }),
     bareCalls: oneOf(options.bareCalls ?? 'run', 'bareCalls', ['run', 'tokens']),
+    agents: oneOf(options.agents ?? 'outermost', 'agents', ['outermost', 'each']),
     ignoreScopes: new Set(texts(options.ignoreScopes ?? [], 'ignoreScopes')),
+    live: liveOf(options),
+    readsBaggage: flag(options.baggage, 'baggage') ?? true,
     detectDuplicates:
       oneOf(options.duplicateInstrumentation ?? 'detect', 'duplicateInstrumentation', ['detect', 'off']) === 'detect',
   })
 }
 
-/** Every option, so that a misspelt one is noticed. */
-const KNOWN: Readonly<Record<keyof KeitoExporterOptions, true>> = {
+/** Every option, so that a misspelt one is noticed, and who has it. */
+const KNOWN: Readonly<Record<keyof KeitoProcessorOptions, true | 'processor'>> = {
   client: true,
   apiKey: true,
   accountId: true,
@@ -117,7 +120,10 @@ const KNOWN: Readonly<Record<keyof KeitoExporterOptions, true>> = {
   outbox: true,
   delivery: true,
   rollup: true,
+  baggage: 'processor',
+  live: 'processor',
   bareCalls: true,
+  agents: true,
   ignoreScopes: true,
   duplicateInstrumentation: true,
   meterProvider: true,
@@ -127,8 +133,12 @@ const KNOWN: Readonly<Record<keyof KeitoExporterOptions, true>> = {
 }
 
 /** Names among the options that are none, such as `projectID`: work would be booked as if nothing had been said. */
-export function unknownOptions(options: KeitoExporterOptions): readonly string[] {
-  return Object.keys(options).filter((name) => !Object.hasOwn(KNOWN, name))
+export function unknownOptions(options: KeitoProcessorOptions, kind: 'exporter' | 'processor'): readonly string[] {
+  const known: Readonly<Record<string, true | 'processor'>> = KNOWN
+  return Object.keys(options).filter((name) => {
+    if (!Object.hasOwn(known, name)) return true
+    return known[name] === 'processor' && kind === 'exporter'
+  })
 }
 
 /** Whether to print instead of send. */
@@ -148,6 +158,16 @@ export function meterProviderOf({ meterProvider }: KeitoExporterOptions): MeterP
     throw wrong('meterProvider', 'a MeterProvider of OpenTelemetry', meterProvider)
   }
   return meterProvider
+}
+
+function liveOf({ live, rollup }: KeitoProcessorOptions): Settings['live'] {
+  if (live === undefined || live === false) return undefined
+  if (live !== true && (typeof live !== 'object' || live === null))
+    throw wrong('live', 'true, false or { minMs }', live)
+  if (rollup)
+    throw new ConfigError('live and rollup exclude each other: a run that is shown cannot be merged with others')
+  const minMs = live === true ? undefined : live.minMs
+  return freeze({ minMs: number(minMs ?? 5000, 'live.minMs', 0, MAX_TIMER_MS) })
 }
 
 /** Longest wait that timers take, in milliseconds. */

@@ -1,7 +1,7 @@
 /** Recorded spans that arrive as they ended, while sessions are settled in between, come to the same bill. */
 import { expect, test } from 'vitest'
 import type { SpanLike } from '../src/index.ts'
-import type { Booked } from './corpus/booking.ts'
+import { bookedBy } from './corpus/booking.ts'
 import { fixtures } from './corpus/fixtures.ts'
 import { readScenario } from './corpus/scenario.ts'
 import { verdictOf } from './corpus/verdict.ts'
@@ -35,22 +35,9 @@ function billLive(spans: readonly SpanLike[]): Desk {
   return desk
 }
 
-function bookedBy({ settled }: Desk): Booked {
-  return {
-    expenses: settled.flatMap(({ sessionId, models, outcome }) =>
-      models.map(({ model, usage: { input, output } }) => {
-        return { session: sessionId, model, input, output, billable: outcome === 'ok' }
-      }),
-    ),
-    entries: settled.flatMap(({ sessionId, time, outcome }) =>
-      time && outcome === 'ok' ? [{ session: sessionId, durationMs: Number(time.durationNs) / 1e6 }] : [],
-    ),
-  }
-}
-
 test.each(fixtures)('$name', ({ path }) => {
   const { batches, expected } = readScenario(path, 'single')
   const desk = billLive(batches.flat())
   expect(desk.late).toBe(0)
-  expect(verdictOf(expected, bookedBy(desk))).toEqual({ over: [], under: [] })
+  expect(verdictOf(expected, bookedBy(desk.settled))).toEqual({ over: [], under: [] })
 })

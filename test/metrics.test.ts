@@ -18,6 +18,7 @@ const STATS: KeitoStats = {
   spansIgnored: 10,
   spansUnreadable: 100,
   spansLate: 2,
+  spansElsewhere: 20,
   valuesRefused: 3,
   repeatsSuppressed: 4,
   sessionsSettled: 5,
@@ -29,6 +30,10 @@ const STATS: KeitoStats = {
   requestsRetried: 12,
   recordsDead: 13,
   recordsDropped: 14,
+  timersStarted: 21,
+  timersRefused: 22,
+  timersLost: 23,
+  timersBooked: 24,
   openSessions: 15,
   recordsPending: 16,
   recordsHeld: 17,
@@ -95,7 +100,7 @@ describe('the counters of an exporter', () => {
     ])
     expect(table).toEqual([
       ['spans', 'counter', '{span}', 1, 10, 100],
-      ['otel.sdk.exporter.span.exported', 'counter', '{span}', 9, 100, 2],
+      ['otel.sdk.exporter.span.exported', 'counter', '{span}', 9, 100, 2, 20],
       ['values.refused', 'counter', '{value}', 3],
       ['repeats.suppressed', 'counter', '{repeat}', 4],
       ['sessions.open', 'up-down counter', '{session}', 15],
@@ -110,6 +115,7 @@ describe('the counters of an exporter', () => {
       ['records.dead', 'counter', '{record}', 13],
       ['records.dropped', 'counter', '{record}', 14],
       ['requests.retried', 'counter', '{request}', 12],
+      ['timers', 'counter', '{timer}', 21, 22, 23, 24],
       ['otel.sdk.exporter.operation.duration', 'histogram', 's', 'a distribution'],
     ])
   })
@@ -131,6 +137,7 @@ describe('the counters of an exporter', () => {
       [{}, exportedOf(STATS)],
       [{ 'error.type': 'unreadable' }, 100],
       [{ 'error.type': 'late' }, 2],
+      [{ 'error.type': 'elsewhere' }, 20],
     ])
     expect(pointsOf(named(metrics, 'keito.exporter.records'))).toEqual([
       [{ 'keito.record.state': 'pending' }, 16],

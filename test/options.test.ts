@@ -17,6 +17,7 @@ describe('values', () => {
       settle: { graceMs: 2000, idleMs: 600_000, maxOpenSpans: 100_000 },
       delivery: { concurrency: 4, requestsPerMinute: 300, timeoutMs: 10_000 },
       bareCalls: 'run',
+      agents: 'outermost',
       detectDuplicates: true,
     })
   })
@@ -59,6 +60,7 @@ describe('a wrong value', () => {
     ['settle.graceMs', { settle: { graceMs: -1 } }, /settle\.graceMs/],
     ['delivery.concurrency', { delivery: { concurrency: 0 } }, /delivery\.concurrency must be a whole number from 1,/],
     ['bareCalls', { bareCalls: 'none' }, /bareCalls/],
+    ['agents', { agents: 'all' }, /agents must be 'outermost' or 'each', but is "all"/],
     ['ignoreScopes', { ignoreScopes: 'ai' }, /ignoreScopes must be an array of strings/],
     ['duplicateInstrumentation', { duplicateInstrumentation: 'on' }, /duplicateInstrumentation/],
     ['attribution', { attribution: {} }, /attribution must be a function/],

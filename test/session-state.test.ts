@@ -5,6 +5,7 @@ import { NO_USAGE } from '../src/genai/fact.ts'
 import type { Ledger } from '../src/session/ledger.ts'
 import { mergeLedgers, type SessionState } from '../src/session/state.ts'
 import { aRunOf, seconds } from './helpers/billing.ts'
+import { expense, timeEntry } from './helpers/delivery.ts'
 import { Desk, tokensBySession } from './helpers/sessions.ts'
 import { aTrace } from './helpers/spans.ts'
 
@@ -163,7 +164,17 @@ describe('a session of two processes that one goes on from', () => {
 
 describe('an operation of the journal', () => {
   const OPS: readonly Op[] = [
-    ['unassigned', { settlement: aRunOf(seconds(7)), missing: ['taskId'] }],
+    ['unassigned', { key: 'item', settlement: aRunOf(seconds(7)), missing: ['taskId'] }],
+    [
+      'assign',
+      'item',
+      [
+        { state: 'waiting', record: expense('a') },
+        { state: 'gathered', record: expense('b') },
+        { state: 'held', record: timeEntry('c'), reason: 'HTTP 502', wasSent: true },
+      ],
+      [{ key: 'rest', settlement: aRunOf(seconds(7)), missing: ['taskId'] }],
+    ],
     ['carry', 'key', -12345678901234567890n],
     ['hold', 'key', 'HTTP 502'],
     ['forgotten', ['a', 'b']],
@@ -180,6 +191,16 @@ describe('an operation of the journal', () => {
     ['a name that is none', '[["constructor","a"]]'],
     ['a newer one', '[["teleport","a"]]'],
     ['a record that is none', '[["add",{"key":1}]]'],
+    ['an item without a key', '[["unassigned",{"settlement":{}}]]'],
+    ['an item without a run', '[["unassigned",{"key":"a"}]]'],
+    ['a booked item without records', '[["assign","a"]]'],
+    ['a booked item without a key', '[["assign",1,[],[]]]'],
+    ['a booked item with a record that is none', '[["assign","a",[{"state":"waiting","record":{"key":1}}],[]]]'],
+    [
+      'a booked item with a state that is none',
+      `[["assign","a",[${JSON.stringify({ state: 'sent', record: expense('a') })}],[]]]`,
+    ],
+    ['a booked item with a rest that is none', '[["assign","a",[],[{"key":1}]]]'],
     ['a remainder that is none', '[["carry","a","x"]]'],
   ])('that is %s is not taken for one', (_, payload) => {
     expect(opsIn(payload)).toBeUndefined()

@@ -69,8 +69,8 @@ export interface SpanFact {
   readonly isStray: boolean
   /** `service.name` of the resource. */
   readonly serviceName?: string | undefined
-  /** What `keito.*` attributes of the resource say about where work is booked. */
-  readonly resourceHints?: Attribution | undefined
+  /** What baggage at the start of the span, and under it `keito.*` attributes of the resource, say about booking. */
+  readonly ambientHints?: Attribution | undefined
 }
 
 /** No tokens at all. */

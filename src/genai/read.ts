@@ -3,13 +3,15 @@
  *
  * @module
  */
+import type { Baggage } from '@opentelemetry/api'
 import { textOf } from '../otel/attributes.ts'
 import { isId, parentSpanIdOf, type SpanLike, STATUS_ERROR, STATUS_OK, scopeNameOf } from '../otel/span.ts'
 import { intervalOf } from '../otel/time.ts'
+import { readBaggage } from './ambient.ts'
 import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
 import type { FactKind, SpanFact } from './fact.ts'
-import { readHints } from './hints.ts'
+import { type Attribution, mergeAttributions, readHints } from './hints.ts'
 import { readUsage } from './usage.ts'
 
 const BY_SCOPE: ReadonlyMap<string, Dialect> = new Map(
@@ -43,17 +45,35 @@ export interface FactReading {
  * allocating anything; `unreadable` for one of ours that has no usable identity or time.
  *
  * May throw when the span's own getters do: the caller counts such a span as unreadable too.
+ *
+ * @param baggage What was in the context in which the span began, where that is known.
  */
-export function readFact(span: SpanLike): FactReading | 'unreadable' | undefined {
+export function readFact(span: SpanLike, baggage?: Baggage): FactReading | 'unreadable' | undefined {
+  const found = roleOf(span)
+  return found && factOf(span, found, baggage)
+}
+
+/** What a span is so far, also while it is open; undefined while it looks like none of ours. */
+export function kindOf(span: SpanLike): FactKind | undefined {
+  return roleOf(span)?.role.kind
+}
+
+interface FoundRole {
+  readonly dialect: Dialect
+  readonly role: Role
+}
+
+function roleOf(span: SpanLike): FoundRole | undefined {
   const { attributes } = span
   for (const dialect of DIALECTS) {
     const role = dialect.roleOf(attributes, span)
-    if (role) return factOf(span, attributes, dialect, role)
+    if (role) return { dialect, role }
   }
   return undefined
 }
 
-function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: Role): FactReading | 'unreadable' {
+function factOf(span: SpanLike, { dialect, role }: FoundRole, baggage?: Baggage): FactReading | 'unreadable' {
+  const { attributes } = span
   const { traceId, spanId } = span.spanContext()
   const interval = intervalOf(span)
   if (!interval || !isId(traceId) || !isId(spanId)) return 'unreadable'
@@ -91,9 +111,16 @@ function factOf(span: SpanLike, attributes: Attributes, dialect: Dialect, role: 
     isMadeUp,
     isStray: role.isInner === true && parentSpanId === undefined,
     serviceName: serviceNameOf(span.resource.attributes),
-    resourceHints: readHints(span.resource.attributes)?.hints,
+    ambientHints: ambientHintsOf(span, baggage),
   }
   return { fact, refused: reading.refused + (interval.sound ? 0 : 1) }
+}
+
+/** Baggage comes with one piece of work, and so wins over the resource, which is the same for all. */
+function ambientHintsOf(span: SpanLike, baggage: Baggage | undefined): Attribution | undefined {
+  const ofResource = readHints(span.resource.attributes)?.hints
+  const carried = baggage && readBaggage(baggage)?.hints
+  return carried && ofResource ? mergeAttributions([carried, ofResource]) : (carried ?? ofResource)
 }
 
 function hasFailed(span: SpanLike, attributes: Attributes): boolean {

@@ -20,6 +20,22 @@ export interface ScopeLike {
   readonly version?: string | undefined
 }
 
+/** A context; the `Context` of every version of `@opentelemetry/api` is one. */
+export interface ContextLike {
+  getValue(key: symbol): unknown
+  setValue(key: symbol, value: unknown): ContextLike
+  deleteValue(key: symbol): ContextLike
+}
+
+/** What produced a span. Detectors may still be looking for some of its attributes. */
+export interface ResourceLike {
+  readonly attributes: { readonly [key: string]: unknown }
+  /** Whether reading the attributes is too early. */
+  readonly asyncAttributesPending?: boolean | undefined
+  /** Resolves when they are all there. */
+  waitForAsyncAttributes?(): Promise<void>
+}
+
 /**
  * An ended span. The `ReadableSpan` of every supported SDK is assignable to it; no SDK type is named, because the
  * packages that declare it differ between the SDK lines.
@@ -36,7 +52,7 @@ export interface SpanLike {
   readonly status: { readonly code: number; readonly message?: string | undefined }
   readonly attributes: { readonly [key: string]: unknown }
   readonly events: readonly { readonly name: string }[]
-  readonly resource: { readonly attributes: { readonly [key: string]: unknown } }
+  readonly resource: ResourceLike
   /** OTel JS 2.x and 3.x. */
   readonly instrumentationScope?: ScopeLike | undefined
   /** OTel JS 1.x. */
@@ -71,6 +87,11 @@ export function parentSpanIdOf(span: SpanLike): string | undefined {
 /** Whether the span's parent is known to live in another process. OTel JS 1.x cannot tell: then it is false. */
 export function hasRemoteParent(span: SpanLike): boolean {
   return span.parentSpanContext?.isRemote === true
+}
+
+/** The span id of the parent in this process; undefined for a local root. OTel JS 1.x takes every parent for one. */
+export function localParentOf(span: SpanLike): string | undefined {
+  return hasRemoteParent(span) ? undefined : parentSpanIdOf(span)
 }
 
 /** The name of the instrumentation that made the span, or an empty string. */

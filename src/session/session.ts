@@ -5,9 +5,11 @@
  */
 import type { SpanFact } from '../genai/fact.ts'
 import type { Attribution } from '../genai/hints.ts'
+import { isCall } from './kinds.ts'
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts'
+import type { OpenSpans } from './open-spans.ts'
 import type { SpanState } from './state.ts'
-import type { TraceView } from './trace.ts'
+import type { Place, TraceView } from './trace.ts'
 
 const NO_FACTS: ReadonlyMap<string, SpanFact> = new Map()
 const NO_HINTS: ReadonlyMap<string, Attribution> = new Map()
@@ -33,9 +35,14 @@ export class Session implements TraceView {
   #unwritten: string[] | undefined
   #rootHasArrived = false
 
+  /** The open spans of all traces, where they are known. */
+  readonly #open: OpenSpans | undefined
+  #hasParentlessCall = false
+
   /** @param isWritten Whether its spans are to be written down. */
-  constructor(traceId: string, nowMs: number, isWritten: boolean) {
+  constructor(traceId: string, nowMs: number, isWritten: boolean, open?: OpenSpans) {
     this.traceId = traceId
+    this.#open = open
     this.lastArrivalMs = nowMs
     if (isWritten) this.#unwritten = []
   }
@@ -66,6 +73,7 @@ export class Session implements TraceView {
     if (fact) {
       this.#facts ??= new Map()
       this.#facts.set(spanId, fact)
+      if (isCall(fact) && fact.parentSpanId === undefined) this.#hasParentlessCall = true
     }
     if (hints) {
       this.#hints ??= new Map()
@@ -103,6 +111,16 @@ export class Session implements TraceView {
   /** Whether its local root has arrived and no span that has arrived is missing its parent. */
   get isWhole(): boolean {
     return this.#rootHasArrived && (this.#missing?.size ?? 0) === 0
+  }
+
+  /** Whether a model call without any parent is in it: a second record of a call in another trace, perhaps. */
+  get hasParentlessCall(): boolean {
+    return this.#hasParentlessCall
+  }
+
+  placeOf(spanId: string): Place | undefined {
+    if (!this.parents.has(spanId)) return this.#open?.placeOf(this.traceId, spanId)
+    return { parentId: this.parents.get(spanId), hints: this.hints.get(spanId), kind: this.facts.get(spanId)?.kind }
   }
 
   /** Spans remembered of it. */

@@ -13,36 +13,32 @@
  */
 import type { SpanFact } from '../genai/fact.ts'
 import type { Attribution } from '../genai/hints.ts'
-import type { SettleOptions } from '../options.ts'
 import type { Counters } from '../telemetry/stats.ts'
 import { CallIndex } from './call-index.ts'
+import { Completion, type CompletionRules, type SettleScope } from './completion.ts'
 import { TwinBook } from './duplicates.ts'
 import { Forgotten } from './forgotten.ts'
 import { type Findings, Instrumentations } from './instrumentations.ts'
 import { isCall } from './kinds.ts'
 import { settle } from './ledger.ts'
 import { matchTwins } from './match-twins.ts'
+import type { OpenSpans } from './open-spans.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
 import { mergeLedgers, type SessionState, type SettledState } from './state.ts'
 import { type StatementRules, statementOf } from './statement.ts'
+import type { Place } from './trace.ts'
 import { type SessionTree, treeOf } from './tree.ts'
 import { Unwritten } from './unwritten.ts'
 import { countUsage } from './usage.ts'
 
 /** The rules of a store, from the options of the exporter. */
-export interface StoreRules extends StatementRules {
-  readonly settle: Readonly<Required<SettleOptions>>
+export interface StoreRules extends StatementRules, CompletionRules {
   /** Whether the time of failed runs is booked at all. */
   readonly keepsFailedTime: boolean
-  /** Whether the same call recorded by two instrumentations is looked for. */
-  readonly detectDuplicates: boolean
   /** Whether sessions are written down: see {@link SessionStore.unwritten}. */
   readonly isWritten: boolean
 }
-
-/** Which open sessions are settled: those that are due, those whose root has arrived, or all. */
-export type SettleScope = 'due' | 'rooted' | 'all'
 
 /** Remembers sessions and settles them. */
 export class SessionStore {
@@ -55,12 +51,17 @@ export class SessionStore {
   readonly #settled = new Map<string, Session>()
   readonly #empty = new Map<string, Session>()
   readonly #forgotten = new Forgotten()
+  /** The spans that are open, where that is known. */
+  readonly #openSpans: OpenSpans | undefined
+  readonly #completion: Completion
   readonly #calls = new CallIndex()
   readonly #twins = new TwinBook()
   #spans = 0
 
-  constructor(rules: StoreRules, counters: Counters, findings: Findings) {
+  constructor(rules: StoreRules, counters: Counters, findings: Findings, openSpans?: OpenSpans) {
     this.#rules = rules
+    this.#openSpans = openSpans
+    this.#completion = new Completion(rules, openSpans)
     this.unwritten = new Unwritten(rules.isWritten)
     this.#counters = counters
     this.#instrumentations = new Instrumentations(findings)
@@ -99,7 +100,7 @@ export class SessionStore {
   ): boolean {
     const known = this.#open.get(traceId) ?? this.#settled.get(traceId) ?? this.#empty.get(traceId)
     if (!known && this.#forgotten.has(traceId)) return false
-    const session = known ?? new Session(traceId, nowMs, this.#rules.isWritten)
+    const session = known ?? new Session(traceId, nowMs, this.#rules.isWritten, this.#openSpans)
     if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
@@ -109,9 +110,31 @@ export class SessionStore {
     return true
   }
 
+  /** Notes that the last open span of a session has ended. */
+  noteEnded(traceId: string): void {
+    this.#completion.noteEnded(traceId)
+  }
+
+  /** Whether a span was taken in, as far as is remembered. */
+  has(traceId: string, spanId: string): boolean {
+    const session = this.#sessionOf(traceId) ?? this.#empty.get(traceId)
+    return session ? session.parents.has(spanId) : this.#forgotten.has(traceId)
+  }
+
+  /** Whether a session waits to be settled. */
+  isWaiting(traceId: string): boolean {
+    return this.#open.has(traceId)
+  }
+
+  /** The place of a span that was taken in or is open. */
+  placeOf(traceId: string, spanId: string): Place | undefined {
+    const session = this.#sessionOf(traceId) ?? this.#empty.get(traceId)
+    return session ? session.placeOf(spanId) : this.#openSpans?.placeOf(traceId, spanId)
+  }
+
   /** Settles sessions, forgets old ones, and answers what is due. */
   settle(scope: SettleScope, nowMs: number): readonly Settlement[] {
-    const complete = [...this.#completeSessions(scope, nowMs)]
+    const complete = [...this.#completion.select(scope, this.#open, nowMs)]
     const settlements = this.#settle(complete, scope !== 'rooted')
     this.#forgetOld(nowMs)
     return settlements
@@ -202,17 +225,6 @@ export class SessionStore {
     this.#open.set(traceId, session)
   }
 
-  *#completeSessions(scope: SettleScope, nowMs: number): Generator<Session> {
-    const { graceMs, idleMs } = this.#rules.settle
-    for (const session of this.#open.values()) {
-      const quietMs = nowMs - session.lastArrivalMs
-      if (scope === 'due' && quietMs < Math.min(graceMs, idleMs)) return
-      const isDue = quietMs >= idleMs || (session.isWhole && quietMs >= graceMs)
-      const isFlushed = scope === 'rooted' && session.rootHasArrived && session.hasNews
-      if (scope === 'all' || isDue || isFlushed) yield session
-    }
-  }
-
   /** @param isFinal Whether spans that are missing are not waited for any more. */
   #settle(sessions: readonly Session[], isFinal: boolean): readonly Settlement[] {
     const trees = new Map<string, SessionTree>()
@@ -228,14 +240,18 @@ export class SessionStore {
 
     const due: Settlement[] = []
     for (const session of sessions) {
-      if (isFinal || session.isWhole) this.#close(session)
+      const isOver = isFinal || this.#completion.isComplete(session)
+      if (isOver) this.#close(session)
       if (session.facts.size === 0) continue
       const tree = treeFor(session)
       const { claims, suppressed, duplicates } = countUsage(tree, this.#twins, this.#instrumentations.strayScopes)
       for (const pair of duplicates) this.#instrumentations.noteDuplicate(pair)
       const statements = statementOf(session, tree, claims, this.#twins, this.#rules)
       const { keepsFailedTime } = this.#rules
-      const { settlements, ledger } = settle(session.traceId, statements, session.ledger, { keepsFailedTime, isFinal })
+      const { settlements, ledger } = settle(session.traceId, statements, session.ledger, {
+        keepsFailedTime,
+        isFinal: isOver,
+      })
       session.ledger = ledger
       this.unwritten.noteSettled(session.traceId)
       session.hasNews = false
@@ -257,12 +273,11 @@ export class SessionStore {
     const isOld = (session: Session) => nowMs - session.lastArrivalMs >= this.#rules.settle.idleMs
     for (const session of this.#empty.values()) {
       if (!isOld(session)) break
-      this.#forget(session)
+      if (this.#completion.isLeft(session)) this.#forget(session)
     }
     for (const session of this.#settled.values()) {
       if (!isOld(session)) break
-      // Where the root has not arrived, a run may still be under way, and end with hours to bill.
-      if (session.rootHasArrived) this.#forget(session)
+      if (this.#completion.isOver(session)) this.#forget(session)
     }
   }
 

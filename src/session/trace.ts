@@ -3,8 +3,18 @@
  *
  * @module
  */
-import type { SpanFact } from '../genai/fact.ts'
+import type { FactKind, SpanFact } from '../genai/fact.ts'
 import type { Attribution } from '../genai/hints.ts'
+
+/** A span in its trace, ended or open. */
+export interface Place {
+  /** The parent in this process. */
+  readonly parentId: string | undefined
+  /** What the span says about where work is booked. */
+  readonly hints: Attribution | undefined
+  /** What it is, as far as is known; undefined for a span that holds nothing for us. */
+  readonly kind: FactKind | undefined
+}
 
 /** What is known of one trace. */
 export interface TraceView {
@@ -19,4 +29,19 @@ export interface TraceView {
   readonly facts: ReadonlyMap<string, SpanFact>
   /** What `keito.*` attributes of any span say, by span id. */
   readonly hints: ReadonlyMap<string, Attribution>
+  /** The place of a span that has arrived, or that is known to be open. */
+  placeOf(spanId: string): Place | undefined
+}
+
+/** What a span, then its ancestors say about where work is booked. */
+export function hintsFrom(spanId: string, placeOf: TraceView['placeOf']): readonly Attribution[] {
+  const nearestFirst: Attribution[] = []
+  const seen = new Set<string>()
+  for (let id: string | undefined = spanId; id !== undefined && !seen.has(id); ) {
+    seen.add(id)
+    const place: Place | undefined = placeOf(id)
+    if (place?.hints) nearestFirst.push(place.hints)
+    id = place?.parentId
+  }
+  return nearestFirst
 }

@@ -29,6 +29,7 @@ const WARNINGS: ReadonlySet<KeitoErrorCode> = new Set([
   'unreadable',
   'duplicate',
   'context',
+  'sampled',
   'interrupted',
 ])
 

@@ -71,6 +71,7 @@ const OBSERVED: readonly Observed[] = [
       [(stats) => stats.spansRead + stats.spansIgnored - stats.spansLate],
       [(stats) => stats.spansUnreadable, { 'error.type': 'unreadable' }],
       [(stats) => stats.spansLate, { 'error.type': 'late' }],
+      [(stats) => stats.spansElsewhere, { 'error.type': 'elsewhere' }],
     ],
   },
   {
@@ -174,6 +175,18 @@ const OBSERVED: readonly Observed[] = [
     unit: '{request}',
     description: 'Requests repeated after an answer that proves nothing had been stored.',
     series: [[(stats) => stats.requestsRetried]],
+  },
+  {
+    name: 'keito.exporter.timers',
+    kind: 'counter',
+    unit: '{timer}',
+    description: 'Timers of runs under way, by what became of them.',
+    series: [
+      [(stats) => stats.timersStarted, { 'keito.timer.fate': 'started' }],
+      [(stats) => stats.timersRefused, { 'keito.timer.fate': 'refused' }],
+      [(stats) => stats.timersLost, { 'keito.timer.fate': 'lost' }],
+      [(stats) => stats.timersBooked, { 'keito.timer.fate': 'booked' }],
+    ],
   },
 ]
 

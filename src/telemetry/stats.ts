@@ -16,6 +16,8 @@ export interface KeitoStats {
   readonly spansUnreadable: number
   /** Spans that came after their session had been closed and forgotten. Nothing of them is billed. */
   readonly spansLate: number
+  /** Spans that another exporter or processor with the same destination has. Nothing of them is billed here. */
+  readonly spansElsewhere: number
   /** Usage or time values that made no sense (NaN, negative, end before start, ...) and were left out. */
   readonly valuesRefused: number
   /** Token usage seen again on an outer span or in a second instrumentation, and not billed twice. */
@@ -38,6 +40,14 @@ export interface KeitoStats {
   readonly recordsDead: number
   /** Records that could not be kept, because the outbox was full. */
   readonly recordsDropped: number
+  /** Timers that were started in Keito for runs under way: see the option `live`. */
+  readonly timersStarted: number
+  /** Timers that were not, mostly because Keito has one running timer per user. Their runs are booked all the same. */
+  readonly timersRefused: number
+  /** Timers that perhaps were started, because the answer was lost. They are looked for, and deleted. */
+  readonly timersLost: number
+  /** Timers that have become the time entry of their run. */
+  readonly timersBooked: number
   /** Gauge: sessions that are open now. */
   readonly openSessions: number
   /** Gauge: records waiting to be sent now, those gathered for a rollup included. */
@@ -66,6 +76,7 @@ export function createCounters(): Counters {
     spansIgnored: 0,
     spansUnreadable: 0,
     spansLate: 0,
+    spansElsewhere: 0,
     valuesRefused: 0,
     repeatsSuppressed: 0,
     sessionsSettled: 0,
@@ -77,5 +88,9 @@ export function createCounters(): Counters {
     requestsRetried: 0,
     recordsDead: 0,
     recordsDropped: 0,
+    timersStarted: 0,
+    timersRefused: 0,
+    timersLost: 0,
+    timersBooked: 0,
   }
 }

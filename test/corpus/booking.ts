@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type KeitoClient, KeitoSpanExporter } from '../../src/index.ts'
+import { type KeitoClient, KeitoSpanExporter, type Settlement } from '../../src/index.ts'
 import type { Scenario, Tokens } from './scenario.ts'
 
 /** What reached Keito, as far as it is compared. */
@@ -16,8 +16,8 @@ export interface Booked {
   readonly entries: readonly { readonly session: string; readonly durationMs: number }[]
 }
 
-/** Exports the batches of a scenario one after the other, flushes, shuts down, and answers what was booked. */
-export async function book({ batches }: Scenario): Promise<Booked> {
+/** A Keito in memory: a client to it, and what has reached it. */
+export function keitoInMemory(): { readonly client: KeitoClient; readonly booked: Booked } {
   const expenses: Booked['expenses'][number][] = []
   const entries: Booked['entries'][number][] = []
   let count = 0
@@ -37,9 +37,29 @@ export async function book({ batches }: Scenario): Promise<Booked> {
       },
     },
   }
+  return { client, booked: { expenses, entries } }
+}
+
+/** Exports the batches of a scenario one after the other, flushes, shuts down, and answers what was booked. */
+export async function book({ batches }: Scenario): Promise<Booked> {
+  const { client, booked } = keitoInMemory()
   const exporter = new KeitoSpanExporter({ client, projectId: 'prj', taskId: 'tsk', expenseCategoryId: 'cat' })
   for (const batch of batches) exporter.export(batch, () => undefined)
   await exporter.forceFlush()
   await exporter.shutdown()
-  return { expenses, entries }
+  return booked
+}
+
+/** What settlements come to, in Keito's terms. */
+export function bookedBy(settled: readonly Settlement[]): Booked {
+  return {
+    expenses: settled.flatMap(({ sessionId, models, outcome }) =>
+      models.map(({ model, usage: { input, output } }) => {
+        return { session: sessionId, model, input, output, billable: outcome === 'ok' }
+      }),
+    ),
+    entries: settled.flatMap(({ sessionId, time, outcome }) =>
+      time && outcome === 'ok' ? [{ session: sessionId, durationMs: Number(time.durationNs) / 1e6 }] : [],
+    ),
+  }
 }

@@ -1,7 +1,13 @@
 /** Real tracer providers in front of an exporter and a sandbox, with spans at times of the test's choosing. */
 import { type Context, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { type KeitoExporterOptions, KeitoSpanExporter } from '../../src/index.ts'
+import {
+  type KeitoErrorCode,
+  type KeitoExporterOptions,
+  type KeitoProcessorOptions,
+  KeitoSpanExporter,
+  KeitoSpanProcessor,
+} from '../../src/index.ts'
 import { type KeitoSandbox, startKeitoSandbox } from '../../src/testing/index.ts'
 
 /** An exporter behind a real BatchSpanProcessor, sending to a sandbox. */
@@ -35,6 +41,46 @@ export async function startRig(options: KeitoExporterOptions = {}): Promise<Rig>
       await provider.forceFlush()
       await exporter.forceFlush()
     },
+    async close() {
+      await provider.shutdown()
+      await sandbox.close()
+    },
+  }
+}
+
+/** A processor in a real tracer provider, sending to a sandbox. */
+export interface ProcessorRig {
+  readonly tracer: Tracer
+  readonly provider: BasicTracerProvider
+  readonly processor: KeitoSpanProcessor
+  readonly sandbox: KeitoSandbox
+  /** Reported problems: their code. */
+  readonly problems: KeitoErrorCode[]
+  /** Shuts everything down. */
+  close(): Promise<void>
+}
+
+/** Starts a rig with a processor. Nothing is due by time, so what is settled was known to be complete. */
+export async function startProcessorRig(
+  options: KeitoProcessorOptions = {},
+  config: Omit<ConstructorParameters<typeof BasicTracerProvider>[0], 'spanProcessors'> = {},
+): Promise<ProcessorRig> {
+  const sandbox = await startKeitoSandbox()
+  const problems: KeitoErrorCode[] = []
+  const processor = new KeitoSpanProcessor({
+    ...sandbox.exporterOptions,
+    settle: { graceMs: 3_600_000, idleMs: 3_600_000 },
+    onError: ({ code }) => problems.push(code),
+    ...options,
+    delivery: { requestsPerMinute: 1_000_000, concurrency: 16, ...options.delivery },
+  })
+  const provider = new BasicTracerProvider({ ...config, spanProcessors: [processor] })
+  return {
+    tracer: provider.getTracer('test-agent-framework', '1.0.0'),
+    provider,
+    processor,
+    sandbox,
+    problems,
     async close() {
       await provider.shutdown()
       await sandbox.close()

@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { SpanLike } from '../../src/otel/span.ts'
+import type { SettleScope } from '../../src/session/completion.ts'
 import type { Settlement } from '../../src/session/settlement.ts'
-import type { SettleScope } from '../../src/session/store.ts'
 import type { BuiltTrace } from './random-trace.ts'
 import { msOf } from './sessions.ts'
 

@@ -6,9 +6,10 @@
 import { readHints } from '../../src/genai/hints.ts'
 import { readFact } from '../../src/genai/read.ts'
 import { hasRemoteParent, parentSpanIdOf, type SpanLike } from '../../src/otel/span.ts'
+import type { SettleScope } from '../../src/session/completion.ts'
 import type { ScopePair } from '../../src/session/scope-pairs.ts'
 import type { Settlement } from '../../src/session/settlement.ts'
-import { SessionStore, type SettleScope, type StoreRules } from '../../src/session/store.ts'
+import { SessionStore, type StoreRules } from '../../src/session/store.ts'
 import { createCounters } from '../../src/telemetry/stats.ts'
 import type { TraceBuilder } from './spans.ts'
 
@@ -17,6 +18,7 @@ export function someRules(changes: Partial<StoreRules> = {}): StoreRules {
   return {
     hours: 'wall',
     bareCalls: 'run',
+    agents: 'outermost',
     settle: { graceMs: 2000, idleMs: 600_000, maxOpenSpans: 100_000 },
     keepsFailedTime: false,
     detectDuplicates: true,

@@ -1,0 +1,63 @@
+/**
+ * Whether the same span reaches Keito by two ways: a processor and an exporter on one provider, or one of them twice.
+ * It would be billed twice, so it is taken in by the first only.
+ *
+ * @module
+ */
+
+/** One way for spans to get to Keito: an exporter or a processor. */
+export interface Feed {
+  /** Where its records go: the client that the user gave, else a text for account and server. */
+  readonly destination: unknown
+  /** Whether it has a span, ended or open. */
+  has(traceId: string, spanId: string): boolean
+}
+
+type Feeds = Set<WeakRef<Feed>>
+
+/** Shared by all copies of this package in the process, such as one that was imported and one that was required. */
+const SHARED = Symbol.for('opentelemetry-exporter-keito.feeds')
+
+/** All feeds of the process; those that were forgotten without a shutdown do not stay in memory. */
+function allFeeds(): Feeds {
+  const shared: { [SHARED]?: Feeds } & object = Object(globalThis)
+  shared[SHARED] ??= new Set()
+  return shared[SHARED]
+}
+
+/** Joins the feeds of the process. */
+export function joinFeeds(feed: Feed): FeedMembership {
+  return new FeedMembership(feed, allFeeds())
+}
+
+/** The place of one feed among those of the process. */
+export class FeedMembership {
+  readonly #own: WeakRef<Feed>
+  readonly #feed: Feed
+  readonly #feeds: Feeds
+
+  /** Use {@link joinFeeds}. */
+  constructor(feed: Feed, feeds: Feeds) {
+    this.#feed = feed
+    this.#own = new WeakRef(feed)
+    this.#feeds = feeds
+    feeds.add(this.#own)
+  }
+
+  /** Whether another feed with the same destination has a span. */
+  hasElsewhere(traceId: string, spanId: string): boolean {
+    if (this.#feeds.size < 2) return false
+    for (const ref of this.#feeds) {
+      if (ref === this.#own) continue
+      const other = ref.deref()
+      if (!other) this.#feeds.delete(ref)
+      else if (other.destination === this.#feed.destination && other.has(traceId, spanId)) return true
+    }
+    return false
+  }
+
+  /** Leaves, at shutdown. */
+  leave(): void {
+    this.#feeds.delete(this.#own)
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The spans that have started and not ended: what a span processor knows and an exporter does not.
+ *
+ * @module
+ */
+import type { Baggage } from '@opentelemetry/api'
+import { type Attribution, mergeAttributions, readHints } from '../genai/hints.ts'
+import { kindOf } from '../genai/read.ts'
+import type { SpanLike } from '../otel/span.ts'
+import { isWork } from './kinds.ts'
+import type { Place } from './trace.ts'
+
+/** A span that has started. */
+export interface OpenSpan {
+  readonly span: SpanLike
+  /** The parent in this process; undefined for a local root. */
+  readonly parentId: string | undefined
+  /** What `withKeitoAttribution` around its start said; the same object for all spans inside. */
+  readonly said: Attribution | undefined
+  /** What `withKeitoAttribution` said between its parent and itself: undefined when the parent began inside it too. */
+  readonly saidHere: Attribution | undefined
+  readonly baggage: Baggage | undefined
+}
+
+/** What of a span's start is new to {@link OpenSpans}. */
+export type StartedSpan = Pick<OpenSpan, 'span' | 'parentId' | 'said' | 'baggage'>
+
+/**
+ * Remembers spans while they are open. Bounded: some never end, so beyond a number of spans the trace that began first
+ * is let go. What is known of it is settled then, and what still ends of it later is an addition.
+ */
+export class OpenSpans {
+  readonly #traces = new Map<string, Map<string, OpenSpan>>()
+  readonly #maxSpans: number
+  #size = 0
+
+  /** @param maxSpans Spans remembered at most. */
+  constructor(maxSpans: number) {
+    this.#maxSpans = maxSpans
+  }
+
+  /** A span has started. */
+  start(traceId: string, spanId: string, { span, parentId, said, baggage }: StartedSpan): void {
+    let trace = this.#traces.get(traceId)
+    if (!trace) {
+      trace = new Map()
+      this.#traces.set(traceId, trace)
+    }
+    const parent = parentId === undefined ? undefined : trace.get(parentId)
+    const saidHere = said === parent?.said ? undefined : said
+    if (!trace.has(spanId)) this.#size++
+    trace.set(spanId, { span, parentId, said, saidHere, baggage })
+    if (this.#size > this.#maxSpans) this.#letGoOfOldest()
+  }
+
+  /** A span that is open. */
+  get(traceId: string, spanId: string): OpenSpan | undefined {
+    return this.#traces.get(traceId)?.get(spanId)
+  }
+
+  /** A span has ended. Returns whether it was the last open one of its trace. */
+  end(traceId: string, spanId: string): boolean {
+    const trace = this.#traces.get(traceId)
+    if (!trace?.delete(spanId)) return false
+    this.#size--
+    return trace.size === 0 && this.#traces.delete(traceId)
+  }
+
+  /** Whether spans of a trace are open. */
+  has(traceId: string): boolean {
+    return this.#traces.has(traceId)
+  }
+
+  /**
+   * Whether work is under way in a trace: an agent, a container, or something that nothing is above. What else is open
+   * below spans that have ended is likely to stay so: frameworks forget to end the calls that nobody reads to the end.
+   */
+  isUnderWay(traceId: string): boolean {
+    for (const { span, parentId } of this.#traces.get(traceId)?.values() ?? []) {
+      if (parentId === undefined) return true
+      const kind = safely(() => kindOf(span))
+      if (kind && isWork(kind)) return true
+    }
+    return false
+  }
+
+  /** The place of an open span in its trace. */
+  placeOf(traceId: string, spanId: string): Place | undefined {
+    const opened = this.get(traceId, spanId)
+    if (!opened) return undefined
+    const { span, parentId } = opened
+    return { parentId, hints: hintsOver(readHints(span.attributes)?.hints, opened), kind: kindOf(span) }
+  }
+
+  #letGoOfOldest(): void {
+    const [oldest] = this.#traces
+    if (!oldest) return
+    this.#traces.delete(oldest[0])
+    this.#size -= oldest[1].size
+  }
+}
+
+/** What a span says about where its work is booked: its attributes, over what was said around it at its start. */
+export function hintsOver(hints: Attribution | undefined, opened: OpenSpan | undefined): Attribution | undefined {
+  const around = opened?.saidHere
+  return hints && around ? mergeAttributions([hints, around]) : (hints ?? around)
+}
+
+/** The getters of an open span are the host's. One that cannot be read is counted when it ends. */
+function safely<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}

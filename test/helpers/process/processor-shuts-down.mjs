@@ -1,0 +1,9 @@
+/** Ends right after the shutdown of its provider, which comes right after its last span. */
+import { startProcessor, traceRuns } from './processor.mjs'
+
+const { processor, provider } = startProcessor()
+traceRuns(provider, 50)
+await provider.shutdown()
+const { recordsDelivered, recordsPending } = processor.stats()
+console.info(JSON.stringify({ recordsDelivered, recordsPending }))
+process.exit()
