@@ -47,6 +47,14 @@ const SAYS: Readonly<Record<string, readonly RegExp[]>> = {
     /expense: .* 10 units \| claude-opus-4-6: 8\.2k input \+ 1\.3k output/,
     /2 records printed, nothing sent/,
   ],
+  'track-agent-run.ts': [
+    /review-bot answered: two remarks by claude-haiku-4-5; two remarks by claude-opus-4-6/,
+    /the second run failed with its own error: RangeError: the diff is too long/,
+    /review-bot: 2 model calls/,
+    /18,400 +950 +19 +0\.057 +yes/,
+    /25,000 +15,000 +40 +0\.120 +yes/,
+    /6,200 +300 +\d+ +[\d.]+ +no/,
+  ],
   'keito-sdk-client.ts': [/review-bot: 1 model call/, /25,000 +15,000 +40 +0\.120 +yes/],
   'node-sdk.ts': [/ticket-bot: 1 model call/, /3,120 +441/],
   'short-lived-cli.ts': [/delivered before the end: 2 of 2 records, 0 left/, /4,310 +287/],
@@ -57,6 +65,22 @@ const SAYS: Readonly<Record<string, readonly RegExp[]>> = {
     /12,000 +3,000 +15 +0\.045 +yes/,
     /8,000 +500 +9 +0\.027 +no/,
   ],
+  'http-tenants.ts': [
+    /Harbour Hotels +concierge: 1 model call .* yes/,
+    /Olive & Oak +concierge: 1 model call .* no/,
+    /Olive & Oak +menu-writer: 1 model call .* yes/,
+    /Harbour Hotels +menu-writer: 1 model call .* yes/,
+  ],
+  'serverless.ts': [/answered; in Keito: 1 time entries, 1 expenses/, /answered; in Keito: 2 time entries, 2 expenses/],
+  'live-timer.ts': [
+    /running in Keito: review-bot: at work/,
+    /while two are at work: review-bot: at work\n/,
+    /running in Keito: deploy-bot: at work/,
+    /after the end: nothing/,
+    /review-bot: 1 model call/,
+    /docs-bot: 1 model call/,
+    /12,000 +800 +13 +0\.039 +no/,
+  ],
   'attribution.ts': [
     /Harbour Hotels +booking-assistant.*yes/,
     /Harbour Hotels +quality-checker.*no/,
@@ -64,6 +88,8 @@ const SAYS: Readonly<Record<string, readonly RegExp[]>> = {
     /reported \(unassigned\)/,
     /kept, not booked: time of scratchpad \(no projectId\)/,
     /kept, not booked: tokens of scratchpad \(no projectId\)/,
+    /kept, not booked: time of table-planner[\s\S]*released: 1 run\n(?![\s\S]*kept, not booked: \w+ of table-planner)/,
+    /Olive & Oak +table-planner.*yes/,
   ],
 }
 

@@ -1,6 +1,6 @@
 /**
- * Rule: the exporter never keeps a process alive, ends within its deadlines, prints nothing, and traces none of its own
- * requests. Each test is a process of its own that uses the built package by its name.
+ * Rule: neither exporter nor processor keeps a process alive; both end within their deadlines, print nothing, and trace
+ * none of their own requests. Each test is a process of its own that uses the built package by its name.
  */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -34,12 +34,12 @@ const idsFor = (url: string) => ({
 })
 
 /** Runs a child to its end. What it tells is the JSON that it prints. */
-function runChild(name: string, url: string) {
+function runChild(name: string, url: string, ...args: readonly string[]) {
   const path = fileURLToPath(new URL(`./helpers/process/${name}`, import.meta.url))
   const startMs = performance.now()
   return new Promise<{ code: unknown; stderr: string; tells: unknown; tookMs: number }>((resolve) => {
     const options = { timeout: HANGING_MS, env: { ...process.env, ...idsFor(url) } }
-    execFile(process.execPath, [path], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [path, ...args], options, (error, stdout, stderr) => {
       const tookMs = performance.now() - startMs
       const code = error ? (error.signal ?? error.code) : 0
       resolve({ code, stderr, tells: stdout === '' ? undefined : JSON.parse(stdout), tookMs })
@@ -82,4 +82,34 @@ it('requests of the exporter make no spans, even where fetch is instrumented on 
 it('a CommonJS application can require the package and its testing entry', async () => {
   const child = await runChild('requires.cjs', 'http://127.0.0.1:9')
   expect(child).toMatchObject({ code: 0, stderr: '', tells: { spansSeen: 0 } })
+})
+
+it('a process that ends right after the shutdown of its provider has delivered all that the processor was given', async () => {
+  const keito = await startKeitoSandbox()
+  closers.push(keito.close)
+  const child = await runChild('processor-shuts-down.mjs', keito.url)
+  expect(child).toMatchObject({ code: 0, stderr: '', tells: { recordsDelivered: 100, recordsPending: 0 } })
+  expect(keito.timeEntries()).toHaveLength(50)
+  expect(keito.expenses()).toHaveLength(50)
+})
+
+it.each(['settled', 'pending'])(
+  'a process with a processor that never shuts down exits by itself while its resource is %s',
+  async (resource) => {
+    const keito = await hangingKeito()
+    const child = await runChild('processor-leaves.mjs', keito.url, resource)
+    expect(child).toMatchObject({ code: 0, stderr: '', tells: { spansSeen: 0 } })
+    expect(keito.received).toHaveLength(0)
+    // It does not wait for the detector, which would be half a minute.
+    expect(child.tookMs).toBeLessThan(9_000)
+  },
+)
+
+it('a flush of a processor keeps the process alive while a detector is at work, up to its deadline', async () => {
+  const keito = await startKeitoSandbox()
+  closers.push(keito.close)
+  const child = await runChild('processor-flushes.mjs', keito.url)
+  expect(child).toMatchObject({ code: 0, stderr: '', tells: { delivered: [4, 4] } })
+  const agents = keito.timeEntries().map(({ metadata }) => metadata?.agent_id)
+  expect(agents.filter((agent) => agent === 'hung')).toHaveLength(2)
 })

@@ -6,7 +6,7 @@ import ts from 'typescript'
 import { run } from './command.mjs'
 
 /** Packed bytes. The package had 260 kB when this was set; much more is an accident. */
-const MAX_PACKED_BYTES = 300_000
+const MAX_PACKED_BYTES = 360_000
 
 const TOP_LEVEL = ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json']
 const DIST_FILE = /\.(mjs|cjs|d\.mts|d\.cts)$/

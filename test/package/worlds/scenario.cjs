@@ -1,18 +1,34 @@
-/** What every world must do: one agent run with one model call becomes one time entry and one expense. */
+/**
+ * What every world must do: one agent run with one model call becomes one time entry and one expense, through an exporter,
+ * and through a processor although no span is sampled.
+ */
 const assert = require('node:assert/strict')
 const { AsyncLocalStorage } = require('node:async_hooks')
 
 /**
  * @param world.api The `@opentelemetry/api` module.
- * @param world.createProvider Makes a tracer provider of this SDK line that exports in batches to the given exporter.
+ * @param world.keito This package.
+ * @param world.createProvider Makes a tracer provider of this SDK line, from a span processor and perhaps a sampler.
+ * @param world.batch Makes a processor of this SDK line that exports in batches to the given exporter.
  */
-module.exports = async function bookOneRun({ api, createProvider, KeitoSpanExporter, startKeitoSandbox }) {
+module.exports = async function bookOneRunEachWay({ api, keito, createProvider, batch, startKeitoSandbox }) {
   api.context.setGlobalContextManager(contextManager(api))
+  await bookOneRun(api, startKeitoSandbox, (options) => {
+    const exporter = new keito.KeitoSpanExporter(options)
+    return { feed: exporter, provider: createProvider(batch(exporter)) }
+  })
+  await bookOneRun(api, startKeitoSandbox, (options) => {
+    const processor = new keito.KeitoSpanProcessor(options)
+    const never = { shouldSample: () => ({ decision: 0 }), toString: () => 'never' }
+    return { feed: processor, provider: createProvider(processor, keito.billingSampler(never)) }
+  })
+}
+
+async function bookOneRun(api, startKeitoSandbox, connect) {
   const sandbox = await startKeitoSandbox()
-  const exporter = new KeitoSpanExporter(sandbox.exporterOptions)
-  const provider = createProvider(exporter)
+  const { feed, provider } = connect(sandbox.exporterOptions)
   const tracer = provider.getTracer('smoke')
-  const requests = watchRequests(() => tracer.startSpan('request').isRecording())
+  const { requests, unwatch } = watchRequests(() => tracer.startSpan('request').isRecording())
 
   const at = (minute) => new Date(Date.UTC(2026, 2, 2, 10, minute))
   const agent = tracer.startSpan('invoke_agent reviewer', {
@@ -35,7 +51,7 @@ module.exports = async function bookOneRun({ api, createProvider, KeitoSpanExpor
   chat.end(at(2))
   agent.end(at(36))
   await provider.forceFlush()
-  await exporter.forceFlush()
+  await feed.forceFlush()
 
   const { traceId } = agent.spanContext()
   const entries = sandbox.timeEntries()
@@ -52,12 +68,13 @@ module.exports = async function bookOneRun({ api, createProvider, KeitoSpanExpor
   )
   assert.deepEqual(requests, [false, false], "the exporter's own two requests must not be recorded as spans")
   assert.equal(tracer.startSpan('control').isRecording(), true)
-  const { spansRead, spansUnreadable, recordsDelivered } = exporter.stats()
+  const { spansRead, spansUnreadable, recordsDelivered } = feed.stats()
   assert.deepEqual(
     { spansRead, spansUnreadable, recordsDelivered },
     { spansRead: 2, spansUnreadable: 0, recordsDelivered: 2 },
   )
 
+  unwatch()
   await provider.shutdown()
   await sandbox.close()
 }
@@ -70,7 +87,10 @@ function watchRequests(isRecorded) {
     seen.push(isRecorded())
     return send(...args)
   }
-  return seen
+  const unwatch = () => {
+    globalThis.fetch = send
+  }
+  return { requests: seen, unwatch }
 }
 
 /** Suppression lives in the asynchronous context, so somebody has to carry it; the three lines differ in who does. */

@@ -1,13 +1,15 @@
 const api = require('@opentelemetry/api')
 const { BatchSpanProcessor, BasicTracerProvider } = require('@opentelemetry/sdk-trace-base')
-const { KeitoSpanExporter } = require('opentelemetry-exporter-keito')
+const keito = require('opentelemetry-exporter-keito')
 const { startKeitoSandbox } = require('opentelemetry-exporter-keito/testing')
-const bookOneRun = require('./scenario.cjs')
+const bookOneRunEachWay = require('./scenario.cjs')
 
-function createProvider(exporter) {
-  const provider = new BasicTracerProvider()
-  provider.addSpanProcessor(new BatchSpanProcessor(exporter))
+function createProvider(processor, sampler) {
+  const provider = new BasicTracerProvider({ sampler })
+  provider.addSpanProcessor(processor)
   return provider
 }
 
-bookOneRun({ api, createProvider, KeitoSpanExporter, startKeitoSandbox })
+const batch = (exporter) => new BatchSpanProcessor(exporter)
+
+bookOneRunEachWay({ api, keito, createProvider, batch, startKeitoSandbox })

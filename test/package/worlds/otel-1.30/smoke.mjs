@@ -1,13 +1,15 @@
 import * as api from '@opentelemetry/api'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import * as keito from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
-import bookOneRun from './scenario.cjs'
+import bookOneRunEachWay from './scenario.cjs'
 
-function createProvider(exporter) {
-  const provider = new BasicTracerProvider()
-  provider.addSpanProcessor(new BatchSpanProcessor(exporter))
+function createProvider(processor, sampler) {
+  const provider = new BasicTracerProvider({ sampler })
+  provider.addSpanProcessor(processor)
   return provider
 }
 
-await bookOneRun({ api, createProvider, KeitoSpanExporter, startKeitoSandbox })
+const batch = (exporter) => new BatchSpanProcessor(exporter)
+
+await bookOneRunEachWay({ api, keito, createProvider, batch, startKeitoSandbox })

@@ -1,9 +1,10 @@
 const api = require('@opentelemetry/api')
 const { BatchSpanProcessor, BasicTracerProvider } = require('@opentelemetry/sdk-trace-base')
-const { KeitoSpanExporter } = require('opentelemetry-exporter-keito')
+const keito = require('opentelemetry-exporter-keito')
 const { startKeitoSandbox } = require('opentelemetry-exporter-keito/testing')
-const bookOneRun = require('./scenario.cjs')
+const bookOneRunEachWay = require('./scenario.cjs')
 
-const createProvider = (exporter) => new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+const createProvider = (processor, sampler) => new BasicTracerProvider({ sampler, spanProcessors: [processor] })
+const batch = (exporter) => new BatchSpanProcessor(exporter)
 
-bookOneRun({ api, createProvider, KeitoSpanExporter, startKeitoSandbox })
+bookOneRunEachWay({ api, keito, createProvider, batch, startKeitoSandbox })

@@ -1,9 +1,10 @@
 import * as api from '@opentelemetry/api'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import * as keito from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
-import bookOneRun from './scenario.cjs'
+import bookOneRunEachWay from './scenario.cjs'
 
-const createProvider = (exporter) => new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+const createProvider = (processor, sampler) => new BasicTracerProvider({ sampler, spanProcessors: [processor] })
+const batch = (exporter) => new BatchSpanProcessor(exporter)
 
-await bookOneRun({ api, createProvider, KeitoSpanExporter, startKeitoSandbox })
+await bookOneRunEachWay({ api, keito, createProvider, batch, startKeitoSandbox })

@@ -1,9 +1,10 @@
 import * as api from '@opentelemetry/api'
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import * as keito from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
-import bookOneRun from './scenario.cjs'
+import bookOneRunEachWay from './scenario.cjs'
 
-const createProvider = (exporter) => new TracerProvider({ spanProcessors: [new BatchSpanProcessor({ exporter })] })
+const createProvider = (processor, sampler) => new TracerProvider({ sampler, spanProcessors: [processor] })
+const batch = (exporter) => new BatchSpanProcessor({ exporter })
 
-await bookOneRun({ api, createProvider, KeitoSpanExporter, startKeitoSandbox })
+await bookOneRunEachWay({ api, keito, createProvider, batch, startKeitoSandbox })
