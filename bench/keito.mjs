@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileOutbox, KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import { fileOutbox, KeitoSpanExporter, KeitoSpanProcessor } from 'opentelemetry-exporter-keito'
 
 const IDS = { projectId: 'project', taskId: 'task', expenseCategoryId: 'category' }
 const accept = async () => ({ type: 'accepted', value: { id: 'stored' } })
@@ -38,13 +38,21 @@ export function withoutDelivery() {
   return { outbox, exporter: new KeitoSpanExporter({ ...IDS, client, outbox }) }
 }
 
+/** A processor that reads, remembers, settles and bills. */
+export function processorWithoutDelivery() {
+  return new KeitoSpanProcessor({ ...IDS, client, outbox: countingOutbox() })
+}
+
+const UNLIMITED = { requestsPerMinute: 1_000_000, requestsPerDay: 1_000_000 }
+
 /** An exporter that also delivers. */
 export function withDelivery() {
-  return new KeitoSpanExporter({
-    ...IDS,
-    client,
-    delivery: { requestsPerMinute: 1_000_000, requestsPerDay: 1_000_000 },
-  })
+  return new KeitoSpanExporter({ ...IDS, client, delivery: UNLIMITED })
+}
+
+/** A processor that also delivers. */
+export function processorWithDelivery() {
+  return new KeitoSpanProcessor({ ...IDS, client, delivery: UNLIMITED })
 }
 
 /** An exporter with an outbox on disk, in a directory that is gone after its shutdown. */

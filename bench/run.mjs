@@ -1,6 +1,7 @@
 /** What the exporter costs its host. `npm run bench` prints the table that README.md in this folder explains. */
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { onDisk, withDelivery, withoutDelivery } from './keito.mjs'
+import { onDisk, processorWithDelivery, processorWithoutDelivery, withDelivery, withoutDelivery } from './keito.mjs'
 import { heapBytes, median, timed } from './measure.mjs'
 import { aiSdkTrace, httpTrace, SPANS_PER_TRACE, semconvTrace } from './traces.mjs'
 
@@ -36,6 +37,27 @@ async function exportCost(makeTrace, start = withoutDelivery) {
   return ns / SPANS
 }
 
+/** Nanoseconds of `onStart` and `onEnd` per span: what the host waits for. The spans are read later. */
+async function hookCost(makeTrace) {
+  const spans = collect(makeTrace, TRACES)
+  const processor = processorWithoutDelivery()
+  const ns = await median(async () => {
+    let took = 0
+    // No more at once than the processor gathers before it reads them in the host's own time.
+    for (let at = 0; at < spans.length; at += 4000) {
+      const some = spans.slice(at, at + 4000)
+      took += timed(() => {
+        for (const span of some) processor.onStart(span, ROOT_CONTEXT)
+        for (const span of some) processor.onEnd(span)
+      })
+      await processor.forceFlush()
+    }
+    return took
+  })
+  await processor.shutdown()
+  return ns / SPANS
+}
+
 /** Nanoseconds per session from a complete trace to its records. */
 async function settleCost(makeTrace, recordsPerTrace = 2) {
   const spans = collect(makeTrace, TRACES)
@@ -64,23 +86,33 @@ async function memoryCost(makeTrace) {
   return bytes
 }
 
-/** Nanoseconds per span of everything: making spans, the batch processor, the exporter and what it delivers. */
-async function pipelineCost(makeTrace, newExporter) {
+/** Nanoseconds per span of everything: making spans, the processors, the exporter and what is delivered. */
+async function pipelineCost(makeTrace, newProcessor) {
   const ns = await median(async () => {
-    const exporter = newExporter()
-    const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+    const { processor, flush } = newProcessor()
+    const provider = new BasicTracerProvider({ spanProcessors: [processor] })
     const tracer = provider.getTracer('bench')
     const start = process.hrtime.bigint()
     for (let n = 1; n <= TRACES; n++) {
       makeTrace(tracer)
       if (n % 50 === 0) await provider.forceFlush()
     }
-    await exporter.forceFlush()
+    await flush()
     const took = Number(process.hrtime.bigint() - start)
     await provider.shutdown()
     return took
   })
   return ns / SPANS
+}
+
+const batched = (newExporter) => () => {
+  const exporter = newExporter()
+  return { processor: new BatchSpanProcessor(exporter), flush: () => exporter.forceFlush() }
+}
+
+const unbatched = () => {
+  const processor = processorWithDelivery()
+  return { processor, flush: () => processor.forceFlush() }
 }
 
 const nullExporter = () => ({
@@ -90,6 +122,8 @@ const nullExporter = () => ({
 })
 
 const rows = [
+  ['onStart and onEnd, HTTP spans', await hookCost(httpTrace), 'ns per span'],
+  ['onStart and onEnd, AI SDK 6 spans', await hookCost(aiSdkTrace), 'ns per span'],
   ['export, HTTP spans', await exportCost(httpTrace), 'ns per span'],
   ['export, AI SDK 6 spans', await exportCost(aiSdkTrace), 'ns per span'],
   ['export, semantic convention spans', await exportCost(semconvTrace), 'ns per span'],
@@ -102,10 +136,12 @@ const rows = [
   ['memory, open HTTP trace', await memoryCost(httpTrace), 'bytes per trace'],
   ['memory, open AI SDK 6 session', await memoryCost(aiSdkTrace), 'bytes per session'],
   ['memory, open semantic convention session', await memoryCost(semconvTrace), 'bytes per session'],
-  ['pipeline with a null exporter, AI SDK 6', await pipelineCost(aiSdkTrace, nullExporter), 'ns per span'],
-  ['pipeline with this exporter, AI SDK 6', await pipelineCost(aiSdkTrace, withDelivery), 'ns per span'],
-  ['pipeline with a null exporter, HTTP', await pipelineCost(httpTrace, nullExporter), 'ns per span'],
-  ['pipeline with this exporter, HTTP', await pipelineCost(httpTrace, withDelivery), 'ns per span'],
+  ['pipeline with a null exporter, AI SDK 6', await pipelineCost(aiSdkTrace, batched(nullExporter)), 'ns per span'],
+  ['pipeline with this exporter, AI SDK 6', await pipelineCost(aiSdkTrace, batched(withDelivery)), 'ns per span'],
+  ['pipeline with the processor, AI SDK 6', await pipelineCost(aiSdkTrace, unbatched), 'ns per span'],
+  ['pipeline with a null exporter, HTTP', await pipelineCost(httpTrace, batched(nullExporter)), 'ns per span'],
+  ['pipeline with this exporter, HTTP', await pipelineCost(httpTrace, batched(withDelivery)), 'ns per span'],
+  ['pipeline with the processor, HTTP', await pipelineCost(httpTrace, unbatched), 'ns per span'],
 ]
 
 console.info(`Node ${process.versions.node}, ${process.platform} ${process.arch}; ${SPANS_PER_TRACE} spans to a trace`)

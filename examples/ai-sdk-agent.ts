@@ -4,9 +4,9 @@
 // Run: npm start
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import type { ToolLoopAgent } from 'ai'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import { KeitoSpanProcessor } from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 import { printLedger, readLedger } from './support/ledger.ts'
 import { UsageMeter } from './support/mock-model.ts'
@@ -14,10 +14,10 @@ import { relaunchCrew } from './support/relaunch-crew.ts'
 import { runTimed } from './support/stopwatch.ts'
 import { printVerdict } from './support/verdict.ts'
 
-// 1. The wiring: one exporter in the tracer provider that the application has anyway.
+// 1. The wiring: one span processor in the tracer provider that the application has anyway.
 const sandbox = await startKeitoSandbox()
-const exporter = new KeitoSpanExporter({ ...sandbox.exporterOptions, agentId: 'relaunch-crew' })
-const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+const processor = new KeitoSpanProcessor({ ...sandbox.exporterOptions, agentId: 'relaunch-crew' })
+const provider = new BasicTracerProvider({ spanProcessors: [processor] })
 trace.setGlobalTracerProvider(provider)
 // Without a context manager spans do not nest, and nobody could tell what belongs to which run.
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())

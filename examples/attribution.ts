@@ -1,12 +1,13 @@
 // One process that works for several clients: which run is booked on whose project.
 // A `keito.project_id` attribute on any span around the run says it; the `attribution` function has the last word;
-// a run that nobody claims is kept and reported, and never booked on somebody else's project.
+// a run that nobody claims is kept and reported, and never booked on somebody else's project. Once you know whose it
+// is, `release` books it.
 // Run: npx tsx examples/attribution.ts
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { generateText } from 'ai'
-import { KeitoSpanExporter, memoryOutbox } from 'opentelemetry-exporter-keito'
+import { KeitoSpanProcessor, memoryOutbox } from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 import { printLedger, readLedger } from './support/ledger.ts'
 import { mockModel } from './support/mock-model.ts'
@@ -19,7 +20,7 @@ const sandbox = await startKeitoSandbox({
 })
 const { projectId: _, ...options } = sandbox.exporterOptions // no default project: each run has to have its own
 const outbox = memoryOutbox()
-const exporter = new KeitoSpanExporter({
+const processor = new KeitoSpanProcessor({
   ...options,
   outbox,
   attribution: (run) => {
@@ -29,7 +30,7 @@ const exporter = new KeitoSpanExporter({
   },
   onError: (error) => console.info(`reported (${error.code}): ${error.message}\n`),
 })
-const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+const provider = new BasicTracerProvider({ spanProcessors: [processor] })
 trace.setGlobalTracerProvider(provider)
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 
@@ -42,13 +43,26 @@ await run('menu-writer', 2_480, 1_160)
 // By nobody.
 await run('scratchpad', 1_000, 100)
 
+await run('table-planner', 3_300, 420)
+
+await provider.forceFlush()
+printKept()
+
+// Somebody has looked at it: one of the two was for the restaurant. The other stays where it is.
+const released = processor.release({ projectId: 'cm-olive' }, (run) => run.agentName === 'table-planner')
+console.info(`\nreleased: ${released} run\n`)
+
 await provider.shutdown()
-for (const { settlement, missing } of outbox.unassigned()) {
-  const what = settlement.time ? 'time' : 'tokens'
-  console.info(`kept, not booked: ${what} of ${settlement.agentName} (no ${missing.join(', no ')})`)
-}
+printKept()
 printLedger(await readLedger(sandbox))
 await sandbox.close()
+
+function printKept(): void {
+  for (const { settlement, missing } of outbox.unassigned()) {
+    const what = settlement.time ? 'time' : 'tokens'
+    console.info(`kept, not booked: ${what} of ${settlement.agentName} (no ${missing.join(', no ')})`)
+  }
+}
 
 function forTenant<T>(projectId: string, work: () => Promise<T>): Promise<T> {
   const attributes = { 'keito.project_id': projectId }

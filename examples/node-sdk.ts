@@ -1,8 +1,8 @@
 // The wiring with `NodeSDK`, the batteries-included SDK of OpenTelemetry: one more span processor.
 // Run: npx tsx examples/node-sdk.ts
-import { NodeSDK, tracing } from '@opentelemetry/sdk-node'
+import { NodeSDK } from '@opentelemetry/sdk-node'
 import { generateText } from 'ai'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import { KeitoSpanProcessor } from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 import { printLedger, readLedger } from './support/ledger.ts'
 import { mockModel } from './support/mock-model.ts'
@@ -11,7 +11,7 @@ const sandbox = await startKeitoSandbox()
 const sdk = new NodeSDK({
   serviceName: 'support-desk',
   // Next to it stays what you have, e.g. a processor that sends the traces to your observability backend.
-  spanProcessors: [new tracing.BatchSpanProcessor(new KeitoSpanExporter(sandbox.exporterOptions))],
+  spanProcessors: [new KeitoSpanProcessor(sandbox.exporterOptions)],
 })
 sdk.start()
 

@@ -4,16 +4,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { context } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import { KeitoSpanProcessor } from 'opentelemetry-exporter-keito'
 
-const exporter = new KeitoSpanExporter({
+const processor = new KeitoSpanProcessor({
   dryRun: true,
   projectId: 'cm-website',
   taskId: 'cm-review',
   expenseCategoryId: 'cm-llm-usage',
 })
-const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+const provider = new BasicTracerProvider({ spanProcessors: [processor] })
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 const tracer = provider.getTracer('my-agents')
 
@@ -25,7 +25,7 @@ await span('invoke_agent review-bot', { 'gen_ai.agent.name': 'review-bot' }, asy
 })
 
 await provider.shutdown()
-const { recordsDelivered } = exporter.stats()
+const { recordsDelivered } = processor.stats()
 console.info(`${recordsDelivered} records printed, nothing sent`)
 
 /** A model call: its tokens become an LLM expense. */

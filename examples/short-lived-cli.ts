@@ -4,16 +4,16 @@
 // Run: npx tsx examples/short-lived-cli.ts
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { generateText } from 'ai'
-import { KeitoSpanExporter } from 'opentelemetry-exporter-keito'
+import { KeitoSpanProcessor } from 'opentelemetry-exporter-keito'
 import { startKeitoSandbox } from 'opentelemetry-exporter-keito/testing'
 import { printLedger, readLedger } from './support/ledger.ts'
 import { mockModel } from './support/mock-model.ts'
 
 const sandbox = await startKeitoSandbox()
-const exporter = new KeitoSpanExporter(sandbox.exporterOptions)
-const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })
+const processor = new KeitoSpanProcessor(sandbox.exporterOptions)
+const provider = new BasicTracerProvider({ spanProcessors: [processor] })
 trace.setGlobalTracerProvider(provider)
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 
@@ -28,7 +28,7 @@ try {
   await provider.shutdown()
 }
 
-const { recordsMade, recordsDelivered, recordsPending, recordsHeld } = exporter.stats()
+const { recordsMade, recordsDelivered, recordsPending, recordsHeld } = processor.stats()
 const left = recordsPending + recordsHeld
 console.info(`delivered before the end: ${recordsDelivered} of ${recordsMade} records, ${left} left`)
 process.exitCode = recordsDelivered === recordsMade && left === 0 ? 0 : 1
