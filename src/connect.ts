@@ -9,7 +9,7 @@ import { memoryOutbox } from './delivery/memory-outbox.ts'
 import type { Outbox } from './delivery/outbox.ts'
 import type { SenderParts } from './delivery/sender.ts'
 import { ConfigError } from './errors.ts'
-import { DEFAULT_BASE_URL } from './keito/base-url.ts'
+import { apiRoot, DEFAULT_BASE_URL } from './keito/base-url.ts'
 import { dryRunClient } from './keito/dry-run-client.ts'
 import { KeitoRestClient } from './keito/rest-client.ts'
 import { outcomesOf } from './keito/sdk-adapter.ts'
@@ -50,7 +50,8 @@ export function connect(options: KeitoExporterOptions, settings: Settings, env: 
     outbox: memoryOutbox(),
     account,
     isDryRun: true,
-    destination,
+    // It books nothing, so it takes nothing away from one that does.
+    destination: {},
     // No server is asked, so no server's limit slows it down.
     settings: { ...settings.delivery, requestsPerMinute: POSITIVE_INFINITY, requestsPerDay: POSITIVE_INFINITY },
     onRecord: onRecord && ((event) => onRecord({ ...event, status: 'printed' })),
@@ -72,7 +73,10 @@ function outboxOf({ outbox }: KeitoExporterOptions, env: Env): Outbox {
 /** Of a client that the user gave, nothing is known but what the options and the environment say beside it. */
 function accountOf(options: KeitoExporterOptions, env: Env): string {
   const baseUrl = fromEnv(options.baseUrl, env, 'KEITO_API_URL') ?? DEFAULT_BASE_URL
-  return shortHash(JSON.stringify([baseUrl, fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '']))
+  const isOurs = options.client === undefined && !isDryRun(options, env)
+  return shortHash(
+    JSON.stringify([isOurs ? apiRoot(baseUrl) : baseUrl, fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '']),
+  )
 }
 
 function givenClient({ client }: KeitoExporterOptions): SenderParts['client'] | undefined {

@@ -11,6 +11,8 @@ export interface Feed {
   readonly destination: unknown
   /** Whether it has a span, ended or open. */
   has(traceId: string, spanId: string): boolean
+  /** Whether it has taken an ended span in. */
+  hasTaken(traceId: string, spanId: string): boolean
 }
 
 type Feeds = Set<WeakRef<Feed>>
@@ -47,17 +49,17 @@ export class FeedMembership {
   /** Whether another feed with the same destination has a span. */
   hasElsewhere(traceId: string, spanId: string): boolean {
     if (this.#feeds.size < 2) return false
+    // Two processors have each span open: then the one that was there first takes it, so that a trace stays together.
+    const isOpenHere = this.#feed.has(traceId, spanId)
+    let isLater = false
     for (const ref of this.#feeds) {
-      if (ref === this.#own) continue
       const other = ref.deref()
-      if (!other) this.#feeds.delete(ref)
-      else if (other.destination === this.#feed.destination && other.has(traceId, spanId)) return true
+      if (ref === this.#own) isLater = true
+      else if (!other) this.#feeds.delete(ref)
+      else if (other.destination === this.#feed.destination) {
+        if (isLater && isOpenHere ? other.hasTaken(traceId, spanId) : other.has(traceId, spanId)) return true
+      }
     }
     return false
-  }
-
-  /** Leaves, at shutdown. */
-  leave(): void {
-    this.#feeds.delete(this.#own)
   }
 }

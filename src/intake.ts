@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { type Context, trace } from '@opentelemetry/api'
 import type { FeedMembership } from './feeds.ts'
-import { attributionIn, baggageIn } from './genai/ambient.ts'
+import { baggageIn, saidIn } from './genai/ambient.ts'
 import { readHints } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
 import type { Settings } from './options.ts'
@@ -44,7 +45,8 @@ export class Intake {
       openSpans?.start(traceId, spanId, {
         span,
         parentId: this.#parentAtStart(span, traceId),
-        said: attributionIn(context),
+        parent: trace.getSpan(context as Context),
+        said: saidIn(context),
         baggage: settings.readsBaggage ? baggageIn(context) : undefined,
       })
       return ids
@@ -71,7 +73,7 @@ export class Intake {
       this.#countUnreadable()
       return
     }
-    const opened = openSpans?.get(traceId, spanId)
+    const opened = openSpans?.startOf(traceId, spanId, span)
     try {
       this.#add(span, traceId, spanId, opened, nowMs)
     } finally {

@@ -10,7 +10,7 @@ import type { Outbox } from './delivery/outbox.ts'
 import { canList } from './delivery/requests.ts'
 import { Sender } from './delivery/sender.ts'
 import { WakeUp } from './delivery/wake-up.ts'
-import { type FeedMembership, joinFeeds } from './feeds.ts'
+import { joinFeeds } from './feeds.ts'
 import type { Attribution } from './genai/hints.ts'
 import { Intake } from './intake.ts'
 import { LiveRuns, liveRules } from './live.ts'
@@ -33,7 +33,6 @@ export class Pipeline {
   readonly #log: Log
   readonly #store: SessionStore
   readonly #intake: Intake
-  readonly #feeds: FeedMembership
   readonly #outbox: Outbox
   readonly #booker: Booker
   readonly #metrics: Metrics
@@ -66,12 +65,15 @@ export class Pipeline {
     const openSpans = kind === 'processor' ? new OpenSpans(settings.settle.maxOpenSpans) : undefined
     const store = new SessionStore(rules, counters, createFindingsReport(log), openSpans)
     this.#store = store
-    this.#feeds = joinFeeds({
+    const feeds = joinFeeds({
       destination,
-      has: (traceId, spanId) => openSpans?.get(traceId, spanId) !== undefined || store.has(traceId, spanId),
+      // Also after its shutdown: what it has billed may still be on its way to another one.
+      has: (traceId, spanId) =>
+        (!this.#isClosed && openSpans?.get(traceId, spanId) !== undefined) || store.has(traceId, spanId),
+      hasTaken: (traceId, spanId) => store.has(traceId, spanId),
     })
     const noteTrace = createSamplingReport(log, kind === 'exporter' ? env : undefined)
-    this.#intake = new Intake({ settings, store, openSpans, feeds: this.#feeds, noteTrace, counters, log })
+    this.#intake = new Intake({ settings, store, openSpans, feeds, noteTrace, counters, log })
     this.#booker = new Booker({ settings, store, outbox, counters, log, onTimeEntry: (key) => this.#live?.made(key) })
     this.#metrics = createMetrics(meterProviderOf(options), () => this.stats(), log)
     this.#sender = new Sender({ ...connection, counters, log, metrics: this.#metrics })
@@ -148,16 +150,18 @@ export class Pipeline {
    * @param before Runs first, within the same deadline, in milliseconds.
    */
   async close(before?: (timeoutMs: number) => Promise<void>): Promise<void> {
-    const leftMs = await timeLeft(this.#settings.delivery.shutdownTimeoutMs, before)
+    const { shutdownTimeoutMs } = this.#settings.delivery
+    const endAt = performance.now() + shutdownTimeoutMs
+    const leftMs = await timeLeft(shutdownTimeoutMs, before)
     this.#isClosing = true
     this.settle('all')
     this.#live?.close()
     await this.#sender.drain(leftMs)
-    // What has ended meanwhile is not sent any more, but an outbox on disk keeps it.
+    // What has ended meanwhile.
     await before?.(0)
     this.settle('all')
+    await this.#sender.drain(Math.max(0, endAt - performance.now()))
     this.#isClosed = true
-    this.#feeds.leave()
     this.#wakeUp.close()
     this.#sender.close()
     this.#metrics.close()

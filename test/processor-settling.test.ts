@@ -222,6 +222,7 @@ describe('without room', () => {
       return { run, call: run.chat(CALL) }
     })
     for (const { run, call } of runs) desk.start(run.ended).start(call.ended)
+    expect(runs.filter(({ run }) => desk.openSpans.has(run.traceId))).toHaveLength(2)
     for (const { run, call } of runs) desk.end([call.ended, run.ended])
     desk.settle('all')
     expect(runsOf(desk.settled)).toEqual({ worker: 5000 })

@@ -1,7 +1,7 @@
 /** Rule: a span processor takes in every span that ends, and bills a session when the last of its spans has. */
 import { ROOT_CONTEXT, type Tracer, trace } from '@opentelemetry/api'
 import { BasicTracerProvider as ProviderV1, type SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type ProcessorRig, startProcessorRig, traceRun } from './helpers/otel.ts'
 import { AGENT, at, below, CHAT, HTTP, toldTo, untilTold } from './helpers/told.ts'
 
@@ -165,13 +165,14 @@ describe('a remote trace that comes to this process twice at once', () => {
 
 describe('a model call without any parent', () => {
   it('waits the grace time for a record of the same call in another trace, and is billed once', async () => {
-    const { tracer, provider, sandbox, processor } = await aRig({ settle: { graceMs: 200, idleMs: 3_600_000 } })
+    const { tracer, provider, sandbox, processor } = await aRig({ settle: { graceMs: 400, idleMs: 3_600_000 } })
     const client = provider.getTracer('client')
     const id = { 'gen_ai.response.id': 'reply-1' }
     const run = startRun(tracer)
     const call = tracer.startSpan('chat', { attributes: { ...CHAT, ...id }, startTime: at(1) }, below(run))
     const stray = client.startSpan('chat', { attributes: { ...CHAT, ...id }, startTime: at(1) })
     stray.end(at(2))
+    await vi.waitFor(() => expect(processor.stats().spansSeen).toBe(1))
     call.end(at(2))
     run.end(at(10))
     await untilTold(sandbox, { ms: { 'review-bot': 10_000 }, tokens: [1000, 200] })

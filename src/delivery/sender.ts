@@ -76,17 +76,8 @@ export class Sender {
     this.#budget = new Budget(settings, random)
     this.#turns = new Turns(this.#budget, now)
     this.#reconciler = new Reconciler({ settings, random })
-    const budget = this.#budget
-    const shared = {
-      client,
-      settings,
-      counters,
-      metrics,
-      now,
-      budget,
-      callbacks: this.#callbacks,
-      onEnd: () => this.#sendDue(),
-    }
+    const [budget, onEnd] = [this.#budget, () => this.#sendDue()]
+    const shared = { client, settings, counters, metrics, now, budget, callbacks: this.#callbacks, onEnd }
     this.#lookUps = new LookUps({
       ...shared,
       turns: this.#turns,
@@ -117,9 +108,7 @@ export class Sender {
 
   /**
    * Sends what waits and keeps the process alive meanwhile. Resolves when nothing waits, is under way or in doubt, when
-   * the deadline has passed, or at once when nothing may be done before it or the sender is closed.
-   *
-   * @param timeoutMs Time until the deadline, in milliseconds.
+   * the deadline (milliseconds from now) has passed, or at once when nothing may be done before it or after a close.
    */
   async drain(timeoutMs: number): Promise<void> {
     const drained = this.#drains.wait(timeoutMs, this.#now())

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Baggage, type Context, createContextKey, propagation } from '@opentelemetry/api'
-import { type Attribution, type HintsReading, readHints } from './hints.ts'
+import { type Attribution, type HintsReading, mergeAttributions, readHints } from './hints.ts'
 
 /** `createContextKey` is `Symbol.for`, so that two copies of this package in one process understand each other. */
 const ATTRIBUTION_KEY = createContextKey('opentelemetry-exporter-keito attribution')
@@ -21,15 +21,28 @@ const BAGGAGE_KEYS = [
   'keito.billable',
 ] as const
 
-/** The attribution that code around has set in a context. The same object for everything inside, so it can be told. */
-export function attributionIn(context: Context): Attribution | undefined {
+/** What code around has said, and what code around that has. The same object for everything inside, so it can be told. */
+export interface Said {
+  readonly own: Attribution
+  readonly outer: Said | undefined
+}
+
+/** What code around has said in a context. */
+export function saidIn(context: Context): Said | undefined {
   const value: unknown = context.getValue(ATTRIBUTION_KEY)
-  return typeof value === 'object' && value !== null ? value : undefined
+  return typeof value === 'object' && value !== null && 'own' in value ? (value as Said) : undefined
 }
 
 /** A context with an attribution for everything inside. */
-export function withAttributionIn(context: Context, attribution: Attribution): Context {
-  return context.setValue(ATTRIBUTION_KEY, attribution)
+export function withAttributionIn(context: Context, own: Attribution): Context {
+  return context.setValue(ATTRIBUTION_KEY, { own, outer: saidIn(context) } satisfies Said)
+}
+
+/** What was said in a context and not yet in an earlier one: the innermost first. */
+export function saidSince(said: Said | undefined, earlier: Said | undefined): Attribution | undefined {
+  const nearestFirst: Attribution[] = []
+  for (let at = said; at && at !== earlier; at = at.outer) nearestFirst.push(at.own)
+  return nearestFirst.length > 0 ? mergeAttributions(nearestFirst) : undefined
 }
 
 /** The baggage of a context, unread. */

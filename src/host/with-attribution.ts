@@ -4,8 +4,8 @@
  * @module
  */
 import { context } from '@opentelemetry/api'
-import { attributesOf, attributionIn, withAttributionIn } from '../genai/ambient.ts'
-import { type Attribution, mergeAttributions, readHints } from '../genai/hints.ts'
+import { attributesOf, withAttributionIn } from '../genai/ambient.ts'
+import { type Attribution, readHints } from '../genai/hints.ts'
 
 /**
  * Runs a function, and books all agent runs whose spans start in it, and in what it awaits, as it says. Needs a
@@ -25,8 +25,7 @@ import { type Attribution, mergeAttributions, readHints } from '../genai/hints.t
  * ```
  */
 export function withKeitoAttribution<T>(attribution: Attribution, fn: () => T): T {
-  const active = context.active()
-  const said = readHints(attributesOf(attribution))?.hints
+  const said = attribution && readHints(attributesOf(attribution))?.hints
   if (!said) return fn()
-  return context.with(withAttributionIn(active, mergeAttributions([said, attributionIn(active)])), fn)
+  return context.with(withAttributionIn(context.active(), said), fn)
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Baggage } from '@opentelemetry/api'
+import { type Said, saidSince } from '../genai/ambient.ts'
 import { type Attribution, mergeAttributions, readHints } from '../genai/hints.ts'
 import { kindOf } from '../genai/read.ts'
 import type { SpanLike } from '../otel/span.ts'
@@ -16,14 +17,17 @@ export interface OpenSpan {
   /** The parent in this process; undefined for a local root. */
   readonly parentId: string | undefined
   /** What `withKeitoAttribution` around its start said; the same object for all spans inside. */
-  readonly said: Attribution | undefined
+  readonly said: Said | undefined
   /** What `withKeitoAttribution` said between its parent and itself: undefined when the parent began inside it too. */
   readonly saidHere: Attribution | undefined
   readonly baggage: Baggage | undefined
 }
 
 /** What of a span's start is new to {@link OpenSpans}. */
-export type StartedSpan = Pick<OpenSpan, 'span' | 'parentId' | 'said' | 'baggage'>
+export type StartedSpan = Pick<OpenSpan, 'span' | 'parentId' | 'said' | 'baggage'> & {
+  /** The span above it in its context, ended or open. */
+  readonly parent: object | undefined
+}
 
 /**
  * Remembers spans while they are open. Bounded: some never end, so beyond a number of spans the trace that began first
@@ -31,6 +35,8 @@ export type StartedSpan = Pick<OpenSpan, 'span' | 'parentId' | 'said' | 'baggage
  */
 export class OpenSpans {
   readonly #traces = new Map<string, Map<string, OpenSpan>>()
+  /** Starts inside of something that says where work is booked, also of spans that have ended or were let go of. */
+  readonly #starts = new WeakMap<object, OpenSpan>()
   readonly #maxSpans: number
   #size = 0
 
@@ -40,22 +46,28 @@ export class OpenSpans {
   }
 
   /** A span has started. */
-  start(traceId: string, spanId: string, { span, parentId, said, baggage }: StartedSpan): void {
+  start(traceId: string, spanId: string, { span, parent, parentId, said, baggage }: StartedSpan): void {
     let trace = this.#traces.get(traceId)
     if (!trace) {
       trace = new Map()
       this.#traces.set(traceId, trace)
     }
-    const parent = parentId === undefined ? undefined : trace.get(parentId)
-    const saidHere = said === parent?.said ? undefined : said
+    const saidHere = saidSince(said, parent && this.#starts.get(parent)?.said)
+    const opened = { span, parentId, said, saidHere, baggage }
+    if (said || baggage) this.#starts.set(span, opened)
     if (!trace.has(spanId)) this.#size++
-    trace.set(spanId, { span, parentId, said, saidHere, baggage })
+    trace.set(spanId, opened)
     if (this.#size > this.#maxSpans) this.#letGoOfOldest()
   }
 
   /** A span that is open. */
   get(traceId: string, spanId: string): OpenSpan | undefined {
     return this.#traces.get(traceId)?.get(spanId)
+  }
+
+  /** What was known of a span at its start; when it was let go of, only if that says where its work is booked. */
+  startOf(traceId: string, spanId: string, span: SpanLike): OpenSpan | undefined {
+    return this.get(traceId, spanId) ?? this.#starts.get(span)
   }
 
   /** A span has ended. Returns whether it was the last open one of its trace. */

@@ -31,9 +31,8 @@ export class LiveDesk {
     this.openSpans = new OpenSpans(all.settle.maxOpenSpans)
     const findings = { onDuplicate: () => undefined, onStray: () => undefined }
     this.store = new SessionStore(all, this.counters, findings, this.openSpans)
-    const feeds = joinFeeds({ destination: this, has: () => false })
     // What else feeds Keito is not the matter here.
-    feeds.leave()
+    const feeds = joinFeeds({ destination: this, has: () => false, hasTaken: () => false })
     this.#intake = new Intake({
       settings: someSettings({ readsBaggage: true, ...settings }),
       store: this.store,
