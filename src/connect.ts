@@ -73,10 +73,16 @@ function outboxOf({ outbox }: KeitoExporterOptions, env: Env): Outbox {
 /** Of a client that the user gave, nothing is known but what the options and the environment say beside it. */
 function accountOf(options: KeitoExporterOptions, env: Env): string {
   const baseUrl = fromEnv(options.baseUrl, env, 'KEITO_API_URL') ?? DEFAULT_BASE_URL
-  const isOurs = options.client === undefined && !isDryRun(options, env)
-  return shortHash(
-    JSON.stringify([isOurs ? apiRoot(baseUrl) : baseUrl, fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '']),
-  )
+  return shortHash(JSON.stringify([rootOf(baseUrl), fromEnv(options.accountId, env, 'KEITO_ACCOUNT_ID') ?? '']))
+}
+
+/** The same for every way to write a URL. A wrong one is refused where it is used. */
+function rootOf(baseUrl: string): string {
+  try {
+    return apiRoot(baseUrl)
+  } catch {
+    return baseUrl
+  }
 }
 
 function givenClient({ client }: KeitoExporterOptions): SenderParts['client'] | undefined {

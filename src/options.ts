@@ -229,7 +229,8 @@ export interface KeitoProcessorOptions extends KeitoExporterOptions {
    * Shows agent runs in Keito while they are under way, as running time entries: the "agent session" of Keito's guide.
    * When a run ends, its timer is stopped and gets the exact hours; that of a failed run is deleted. Keito has one
    * running timer per user, so of runs at the same time one has a timer, and the others appear when they have ended.
-   * What is booked is the same with and without. Not together with `rollup`.
+   * What is booked is the same with and without. The `attribution` function is asked once more, when a timer is to be
+   * started, with what is known of the run by then. Not together with `rollup`.
    * @default false
    */
   readonly live?: boolean | LiveOptions

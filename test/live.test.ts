@@ -278,20 +278,23 @@ describe.concurrent('what is booked of a run', () => {
   it('is what the attribution function says at the end, on another project', async () => {
     const attribution = ({ outcome, llmCalls }: RunSummary) => ({
       projectId: llmCalls > 0 ? 'cmother' : 'cmproject1',
-      billable: outcome !== 'ok',
+      billable: outcome === 'ok' && llmCalls > 0,
       notes: llmCalls > 0 ? 'checked the shop' : 'is checking the shop',
     })
     const { ledger } = await toldTwice(
       async ({ begin, sandbox }, { shown }) => {
         const run = begin('review-bot').call(1)
         await shown(run)
-        for (const entry of sandbox.timeEntries()) expect(entry.notes).toBe('is checking the shop')
+        const shownSo = { notes: 'is checking the shop', billable: false }
+        for (const entry of runningIn(sandbox).length > 0 ? sandbox.timeEntries() : []) {
+          expect(entry).toMatchObject(shownSo)
+        }
         run.end(60)
       },
       { attribution },
       TWO_PROJECTS,
     )
-    expect(ledger.timeEntries).toMatchObject([{ project: 'cmother', billable: false, notes: 'checked the shop' }])
+    expect(ledger.timeEntries).toMatchObject([{ project: 'cmother', billable: true, notes: 'checked the shop' }])
   })
 
   it('is what an attribute says that was set after the timer had begun', async () => {
@@ -410,6 +413,35 @@ describe.concurrent('what is no run of its own', () => {
     const runs = { 'a model call': 0, 'an agent within an agent': 1, 'a workflow around agents': 1 }[name] ?? 2
     const started = rig.sandbox.requests().filter(({ body }) => JSON.stringify(body)?.includes('"is_running":true'))
     expect(started).toHaveLength(runs)
+  })
+
+  it('an agent within one that has no timer has none either', async () => {
+    await toldTwice(async ({ begin, sandbox }, { shown, notShown }) => {
+      const first = begin('first')
+      await shown(first)
+      const lead = begin('lead', 10)
+      await sleep(LOOK_MS)
+      first.end(20)
+      await notShown()
+      const helper = begin('helper', 30, {}, lead.inside)
+      await sleep(LOOK_MS)
+      expect(runningIn(sandbox)).toEqual([])
+      helper.end(40)
+      lead.end(50)
+    })
+  })
+
+  it('an agent that is left out has no timer', async () => {
+    const { ledger, rig } = await toldTwice(
+      async ({ begin }) => {
+        const run = begin('review-bot')
+        await sleep(LOOK_MS)
+        run.end(60)
+      },
+      { ignoreScopes: ['test-agent-framework'] },
+    )
+    expect(ledger.timeEntries).toEqual([])
+    expect(rig.requests()).toEqual([])
   })
 
   it('an agent that turns out to lie within one that was not known as such loses its timer', async () => {
@@ -634,6 +666,20 @@ describe.concurrent('when Keito is not well', () => {
   it('a run is booked after its timer had been told to wait', async () => {
     const faults = { seed: 3, rate: 0.6, kinds: ['rate-limit'], retryAfterS: 0, most: 12 } as const
     await toldTwice(story, {}, { faults })
+  })
+
+  it('a run whose record finds no room in the outbox has its timer removed', async () => {
+    const isExpense = ({ path }: { readonly path: string }) => path.endsWith('/expenses')
+    const faults: KeitoSandboxOptions['faults'] = { rate: 1, kinds: ['unavailable'], on: isExpense, retryAfterS: 0 }
+    const rig = await aRig({ outbox: memoryOutbox({ maxRecords: 1 }) }, { faults })
+    rig.begin('first').call(1).fail(60)
+    await vi.waitFor(() => expect(rig.processor.stats().recordsPending).toBe(1))
+    const run = rig.begin('second')
+    await rig.untilShown(run)
+    run.end(3600)
+    await vi.waitFor(() => expect(rig.processor.stats().recordsDropped).toBe(1))
+    await vi.waitFor(() => expect(rig.sandbox.timeEntries()).toEqual([]))
+    rig.sandbox.heal()
   })
 
   it('a shutdown says which timers it leaves, where no outbox on disk has them', async () => {

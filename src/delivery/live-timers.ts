@@ -180,6 +180,11 @@ export class LiveTimers {
     return this.#isClosed ? Number.POSITIVE_INFINITY : this.#timers.nextAt(now)
   }
 
+  /** When the next request is due that is not a start: nobody has to wait for a courtesy. */
+  nextNeededAt(now: number): number {
+    return this.#isClosed ? Number.POSITIVE_INFINITY : this.#timers.nextAt(now, true)
+  }
+
   /** Aborts what is under way. Marks stay for the next process; where there are none, what is left is reported. */
   close(): void {
     if (this.#isClosed) return

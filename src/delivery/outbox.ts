@@ -128,8 +128,13 @@ export interface Outbox {
   assign(key: string, records: readonly KeitoRecord[], options?: AssignOptions): void
   /** Hands out the oldest record that waits and marks it as in flight, or undefined when none waits. */
   take(): KeitoRecord | undefined
-  /** Puts a record that was in flight back to its place in the order. */
-  putBack(key: string): void
+  /**
+   * Puts a record that was in flight back to its place in the order.
+   *
+   * @param isInDoubt Whether Keito may have it all the same: this process may send it again, another one only when it has
+   *   looked it up. @default false
+   */
+  putBack(key: string, isInDoubt?: boolean): void
   /** Forgets a record, in flight or held, that Keito has stored. */
   delivered(key: string): void
   /** Keeps a record that was in flight and that Keito may have stored. */

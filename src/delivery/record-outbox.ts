@@ -82,9 +82,9 @@ export class RecordOutbox implements Outbox {
     return record
   }
 
-  putBack(key: string): void {
-    this.states.putBack(key)
-    this.write(['back', key])
+  putBack(key: string, isInDoubt = false): void {
+    this.states.putBack(key, isInDoubt)
+    if (!isInDoubt) this.write(['back', key])
   }
 
   delivered(key: string): void {

@@ -20,6 +20,8 @@ interface Placed {
   readonly record: KeitoRecord
   /** When it was taken in, Unix time in milliseconds. */
   readonly since: number
+  /** Whether, although it waits, Keito may have it, so that another process has to look it up. */
+  readonly isInDoubt?: boolean | undefined
 }
 
 /** A held record with its place in the order. */
@@ -125,9 +127,9 @@ export class RecordStates {
   }
 
   /** Puts a record in flight back to its place. */
-  putBack(key: string): void {
+  putBack(key: string, isInDoubt = false): void {
     const placed = this.#land(key)
-    if (placed) this.#return(placed)
+    if (placed) this.#return({ ...placed, isInDoubt })
   }
 
   /** Forgets a record in flight or held, and remembers that its key is not to be taken in again. */
@@ -152,7 +154,7 @@ export class RecordStates {
   /** Puts a held record back to its place. */
   release(key: string): void {
     const placed = this.#held.get(key)
-    if (placed && this.#held.delete(key)) this.#return(placed)
+    if (placed && this.#held.delete(key)) this.#return({ ...placed, isInDoubt: false })
   }
 
   /** Makes a record in flight a dead letter; the oldest beyond a bound is forgotten. */
@@ -202,7 +204,7 @@ export class RecordStates {
   states(): readonly RecordState[] {
     const waiting = [...this.#returned.toArray(), ...this.#queue.toArray()]
     const all: readonly (Placed & RecordState)[] = [
-      ...waiting.map((placed) => ({ ...placed, state: 'waiting' as const })),
+      ...waiting.map((placed) => ({ ...placed, state: placed.isInDoubt ? ('sent' as const) : ('waiting' as const) })),
       ...[...this.#inFlight.values()].map((placed) => ({ ...placed, state: 'sent' as const })),
       ...[...this.#held.values()].map((placed) => ({ ...placed, state: 'held' as const })),
       ...[...this.#gathered.values()].map((placed) => ({ ...placed, state: 'gathered' as const })),
@@ -239,8 +241,8 @@ export class RecordStates {
     return { place: this.#nextPlace++, record, since: this.#now() }
   }
 
-  #return({ place, record, since }: Placed): void {
-    this.#returned.push({ place, record, since })
+  #return({ place, record, since, isInDoubt }: Placed): void {
+    this.#returned.push({ place, record, since, isInDoubt })
     this.#isSorted = this.#returned.size === 1
   }
 

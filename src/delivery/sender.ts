@@ -240,7 +240,8 @@ export class Sender {
       case 'retryable':
       case 'unauthorized':
         this.#putBack.add(key)
-        outbox.putBack(key)
+        // What an unanswered update has done, only the timer of this process knows.
+        outbox.putBack(key, this.timers.has(key))
         if (this.#budget.pause(failure, this.#now())) report()
         return
       case 'rejected':
@@ -268,7 +269,10 @@ export class Sender {
     if (this.#hasWaiting && this.#budget.isSpent(now)) {
       this.#callbacks.report(spentReport(this.#parts.settings.requestsPerDay, this.#parts.outbox.counts().pending))
     }
-    this.#wakeUp.planFor(Math.max(now + atLeastMs, this.#nextAt(this.#reconciler.nextAt(now))), now)
+    this.#wakeUp.planFor(
+      Math.max(now + atLeastMs, this.#nextAt(this.#reconciler.nextAt(now), this.timers.nextAt(now))),
+      now,
+    )
   }
 
   #endDrains(): void {
@@ -276,7 +280,8 @@ export class Sender {
     this.#callbacks.guard('outbox', () => {
       if (this.#isClosed) this.#drains.endBefore(Number.POSITIVE_INFINITY)
       else if (this.#underWay === 0 && this.#lookUps.isIdle) {
-        this.#drains.endBefore(this.#nextAt(this.#reconciler.nextDoubtAt(this.#now())))
+        const now = this.#now()
+        this.#drains.endBefore(this.#nextAt(this.#reconciler.nextDoubtAt(now), this.timers.nextNeededAt(now)))
       }
     })
   }
@@ -287,11 +292,8 @@ export class Sender {
   }
 
   /** When the next request may start, given when the next look-up is due; `Infinity` when there is none to make. */
-  #nextAt(lookUpAt: number): number {
+  #nextAt(lookUpAt: number, timersAt: number): number {
     const now = this.#now()
-    return Math.max(
-      now + this.#budget.waitMs(now),
-      this.#hasWaiting ? now : Math.min(lookUpAt, this.timers.nextAt(now)),
-    )
+    return Math.max(now + this.#budget.waitMs(now), this.#hasWaiting ? now : Math.min(lookUpAt, timersAt))
   }
 }

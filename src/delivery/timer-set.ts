@@ -64,9 +64,13 @@ export class TimerSet {
     return undefined
   }
 
-  /** When the next request is due; `Infinity` when none is. */
-  nextAt(now: number): number {
-    const startsAt = this.#startsAt()
+  /**
+   * When the next request is due; `Infinity` when none is.
+   *
+   * @param isNeeded Whether starts are left out, which nobody has to wait for.
+   */
+  nextAt(now: number, isNeeded = false): number {
+    const startsAt = isNeeded ? Number.POSITIVE_INFINITY : this.#startsAt()
     let next = Number.POSITIVE_INFINITY
     for (const timer of this.#timers.values()) {
       const at = dueAt(timer, startsAt)
