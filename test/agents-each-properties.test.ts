@@ -8,8 +8,8 @@ import { sharesOf } from '../src/session/shares.ts'
 import type { StoreRules } from '../src/session/store.ts'
 import { type BuiltAgent, wildTraces } from './helpers/random-spans.ts'
 import { build, plans } from './helpers/random-trace.ts'
-import { expectNotAbove, RULES, type Schedule, schedules, shuffled, totalOf } from './helpers/schedules.ts'
-import { Desk, tokensOf } from './helpers/sessions.ts'
+import { billInPieces, expectNotAbove, RULES, type Schedule, schedules, totalOf } from './helpers/schedules.ts'
+import { tokensOf } from './helpers/sessions.ts'
 
 const RUNS = { numRuns: 300 }
 
@@ -25,20 +25,6 @@ const stops = fc.array(
   { maxLength: 5 },
 )
 const anySchedules: fc.Arbitrary<Schedule> = fc.record({ seed: fc.nat(), stops })
-
-function billInPieces(spans: readonly SpanLike[], { seed, stops }: Schedule, rules: Partial<StoreRules>): Desk {
-  const desk = new Desk(rules)
-  const rest = [...shuffled(spans, seed)]
-  let nowMs = 0
-  for (const { after, scope } of stops) {
-    desk.take(rest.splice(0, after), nowMs)
-    nowMs += 3000
-    desk.settle(scope, nowMs)
-  }
-  desk.take(rest, nowMs)
-  desk.settle('all', nowMs)
-  return desk
-}
 
 const atOnce = (spans: readonly SpanLike[], rules: Partial<StoreRules>) => billInPieces(spans, AT_ONCE, rules).settled
 const AT_ONCE: Schedule = { seed: 0, stops: [] }

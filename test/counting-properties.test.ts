@@ -4,24 +4,10 @@ import { describe, expect, test } from 'vitest'
 import type { SpanLike } from '../src/otel/span.ts'
 import type { Settlement } from '../src/session/settlement.ts'
 import { build, plans } from './helpers/random-trace.ts'
-import { expectNotAbove, RULES, type Schedule, schedules, shuffled, totalOf } from './helpers/schedules.ts'
+import { billInPieces, expectNotAbove, RULES, schedules, shuffled, totalOf } from './helpers/schedules.ts'
 import { Desk, msOf } from './helpers/sessions.ts'
 
 const RUNS = { numRuns: 300 }
-/** Takes the spans in in a random order, and settles what is complete at random moments. */
-function billInPieces(spans: readonly SpanLike[], { seed, stops }: Schedule): readonly Settlement[] {
-  const desk = new Desk(RULES)
-  const rest = [...shuffled(spans, seed)]
-  let nowMs = 0
-  for (const { after, scope } of stops) {
-    desk.take(rest.splice(0, after), nowMs)
-    nowMs += 3000
-    desk.settle(scope, nowMs)
-  }
-  desk.take(rest, nowMs)
-  desk.settle('all', nowMs)
-  return desk.settled
-}
 
 function billAtOnce(spans: readonly SpanLike[]): readonly Settlement[] {
   return new Desk(RULES).take(spans).settle()
@@ -78,7 +64,7 @@ describe('a trace that arrives in pieces', () => {
     fc.assert(
       fc.property(plans({}), schedules, (plan, schedule) => {
         const trace = build(plan)
-        const settled = billInPieces(trace.spans, schedule)
+        const settled = billInPieces(trace.spans, schedule).settled
         expect(totalOf(settled)).toEqual(trace.tokens)
         expect(msOf(settled.filter(({ sessionId }) => sessionId === trace.traceId))).toBe(trace.runMs)
       }),
@@ -90,7 +76,7 @@ describe('a trace that arrives in pieces', () => {
     fc.assert(
       fc.property(plans({ silent: true }), schedules, (plan, schedule) => {
         const trace = build(plan)
-        expectNotAbove(billInPieces(trace.spans, schedule), trace)
+        expectNotAbove(billInPieces(trace.spans, schedule).settled, trace)
       }),
       RUNS,
     )
@@ -100,7 +86,7 @@ describe('a trace that arrives in pieces', () => {
     fc.assert(
       fc.property(plans({ elsewhere: true }), schedules, (plan, { stops }) => {
         const trace = build(plan)
-        const settled = billInPieces(trace.spans, { seed: 0, stops })
+        const settled = billInPieces(trace.spans, { seed: 0, stops }).settled
         expect(totalOf(settled)).toEqual(trace.tokens)
         expect(msOf(settled)).toBe(trace.runMs)
       }),
@@ -112,7 +98,7 @@ describe('a trace that arrives in pieces', () => {
     fc.assert(
       fc.property(plans({ silent: true, elsewhere: true, alike: true }), schedules, (plan, { stops }) => {
         const trace = build(plan)
-        const [input, output] = totalOf(billInPieces(trace.spans, { seed: 0, stops }))
+        const [input, output] = totalOf(billInPieces(trace.spans, { seed: 0, stops }).settled)
         expect(input).toBeLessThanOrEqual(trace.tokens[0])
         expect(output).toBeLessThanOrEqual(trace.tokens[1])
       }),
@@ -123,7 +109,7 @@ describe('a trace that arrives in pieces', () => {
   test('gives every settlement of a run its own number', () => {
     fc.assert(
       fc.property(plans({ silent: true }), schedules, (plan, schedule) => {
-        const keys = billInPieces(build(plan).spans, schedule).flatMap(({ sessionId, runId, time, models }) => [
+        const keys = billInPieces(build(plan).spans, schedule).settled.flatMap(({ sessionId, runId, time, models }) => [
           ...(time ? [`${sessionId} ${runId} time ${time.index}`] : []),
           ...models.map(({ model, index }) => `${sessionId} ${runId} ${model} ${index}`),
         ])
@@ -142,7 +128,7 @@ describe('a trace with spans that never come', () => {
         const settled = billInPieces(
           trace.spans.filter((span) => span !== trace.root),
           schedule,
-        )
+        ).settled
         expectNotAbove(settled, trace)
       }),
       RUNS,
@@ -158,7 +144,7 @@ describe('a trace with spans that never come', () => {
         const settled = billInPieces(
           trace.spans.filter((span) => span === trace.root || !lost.has(span)),
           schedule,
-        )
+        ).settled
         expectNotAbove(settled, trace)
       }),
       RUNS,

@@ -51,6 +51,15 @@ async function booksOf(draw: Draw, seed: number, options: KeitoProcessorOptions)
 
 const SEEDS = Array.from({ length: Number(process.env.SEEDS ?? 16) }, (_, i) => i + 1)
 
+/** The timer of a human, who uses the same account. */
+const HUMANS = {
+  project_id: 'cmproject1',
+  task_id: 'cmtask1',
+  spent_date: '2026-11-20',
+  hours: 0,
+  is_running: true,
+}
+
 describe(`${RUNS} runs of which some fail`, () => {
   it.each(SEEDS)('while four in ten requests go wrong are booked as without timers (%i)', async (seed) => {
     const draws = new FaultDraws(readFaults({ seed, rate: 0.4 }))
@@ -164,17 +173,10 @@ describe('a thousand runs at once', () => {
     },
   )
 
-  it('beside the timer of a human try for theirs a few times, less and less often', async () => {
+  it('beside the timer of a human try for HUMANS a few times, less and less often', async () => {
     const keito = simulateKeito(wellDraw)
     const client = new KeitoRestClient({ ...keito.exporterOptions, fetch: keito.fetch })
-    const theirs = {
-      project_id: 'cmproject1',
-      task_id: 'cmtask1',
-      spent_date: '2026-11-20',
-      hours: 0,
-      is_running: true,
-    }
-    await fastForward(client.timeEntries.create({ ...theirs, notes: 'standup' } as never))
+    await fastForward(client.timeEntries.create({ ...HUMANS, notes: 'standup' } as never))
     const [entry] = keito.timeEntries()
     await tellMany(keito, 600_000, { minMs: 0 })
     expect(keito.timeEntries()[0]).toEqual(entry)
@@ -188,19 +190,11 @@ describe('a thousand runs at once', () => {
 })
 
 describe('a flush', () => {
-  // Fails until the drain of the sender leaves starts of timers out.
   it('does not wait for a timer that may not be started yet', async () => {
     const keito = simulateKeito(wellDraw)
     const { fetch, exporterOptions } = keito
     const client = new KeitoRestClient({ ...exporterOptions, fetch })
-    const theirs = {
-      project_id: 'cmproject1',
-      task_id: 'cmtask1',
-      spent_date: '2026-11-20',
-      hours: 0,
-      is_running: true,
-    }
-    await fastForward(client.timeEntries.create(theirs as never))
+    await fastForward(client.timeEntries.create(HUMANS as never))
     const { begin, processor } = startDesk({
       ...exporterOptions,
       client,

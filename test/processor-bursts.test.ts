@@ -1,21 +1,10 @@
 /** Rule: however many sessions end in one tick, and however few may be remembered, all are billed. */
 import type { Tracer } from '@opentelemetry/api'
 import { BasicTracerProvider as ProviderV1, type SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type InMemory, startInMemory } from './helpers/in-memory.ts'
-import { startProcessorRig, traceRun } from './helpers/otel.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { anInMemory } from './helpers/in-memory.ts'
+import { aProcessorRig, traceRun } from './helpers/otel.ts'
 import { AGENT, at, below, CHAT, toldTo } from './helpers/told.ts'
-
-const rigs: { close(): Promise<void> }[] = []
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close()
-})
-
-function inMemory(...args: Parameters<typeof startInMemory>): InMemory {
-  const started = startInMemory(...args)
-  rigs.push(started)
-  return started
-}
 
 const STORY = { calls: [{ input: 1000, output: 200 }] }
 
@@ -25,7 +14,7 @@ function traceRuns(tracer: Tracer, count: number): void {
 
 describe('sessions that end in one tick', () => {
   it('are all billed, 10,000 of them', async () => {
-    const { keito, provider, tracer, errors } = inMemory()
+    const { keito, provider, tracer, errors } = anInMemory()
     traceRuns(tracer, 10_000)
     await provider.forceFlush()
     expect({ sessions: keito.sessions.size, ms: keito.ms, tokens: keito.tokens }).toEqual({
@@ -37,7 +26,7 @@ describe('sessions that end in one tick', () => {
   })
 
   it('are all billed in OTel JS 1.30', async () => {
-    const { keito, processor } = inMemory()
+    const { keito, processor } = anInMemory()
     const asProcessor: SpanProcessorV1 = processor
     const provider = new ProviderV1()
     provider.addSpanProcessor(asProcessor)
@@ -47,14 +36,14 @@ describe('sessions that end in one tick', () => {
   })
 
   it('are all billed without a flush', async () => {
-    const { keito, tracer } = inMemory()
+    const { keito, tracer } = anInMemory()
     traceRuns(tracer, 1000)
     await vi.waitFor(() => expect(keito.tokens).toBe(1_200_000), 10_000)
     expect(keito.sessions.size).toBe(1000)
   })
 
   it('are all billed by a shutdown in the same tick', async () => {
-    const { keito, tracer, provider, processor } = inMemory()
+    const { keito, tracer, provider, processor } = anInMemory()
     traceRuns(tracer, 3000)
     await provider.shutdown()
     expect(keito.tokens).toBe(3_600_000)
@@ -62,8 +51,7 @@ describe('sessions that end in one tick', () => {
   })
 
   it('are all billed over HTTP, 1,000 of them', async () => {
-    const rig = await startProcessorRig()
-    rigs.push(rig)
+    const rig = await aProcessorRig()
     const { tracer, provider, sandbox, processor, problems } = rig
     traceRuns(tracer, 1000)
     await provider.forceFlush()
@@ -73,7 +61,7 @@ describe('sessions that end in one tick', () => {
   })
 
   it('are all billed where few spans may be remembered', async () => {
-    const { keito, processor, provider, tracer } = inMemory({ settle: { maxOpenSpans: 10 } })
+    const { keito, processor, provider, tracer } = anInMemory({ settle: { maxOpenSpans: 10 } })
     traceRuns(tracer, 500)
     await provider.forceFlush()
     expect({ ms: keito.ms, tokens: keito.tokens }).toEqual({ ms: 5_000_000, tokens: 600_000 })
@@ -81,7 +69,7 @@ describe('sessions that end in one tick', () => {
   })
 
   it('are all billed where they were all open at once, and few spans may be remembered', async () => {
-    const { keito, processor, provider, tracer } = inMemory({ settle: { maxOpenSpans: 10 } })
+    const { keito, processor, provider, tracer } = anInMemory({ settle: { maxOpenSpans: 10 } })
     const runs = Array.from({ length: 200 }, () => {
       const run = tracer.startSpan('invoke_agent', { attributes: AGENT, startTime: at(0) })
       return { run, call: tracer.startSpan('chat', { attributes: CHAT, startTime: at(1) }, below(run)) }

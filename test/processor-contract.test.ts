@@ -3,45 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT_CONTEXT, TraceFlags } from '@opentelemetry/api'
 import { AlwaysOffSampler, type Sampler, SamplingDecision, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { SpanLike } from '../src/otel/span.ts'
-import { type InMemory, startInMemory } from './helpers/in-memory.ts'
-import { type ProcessorRig, startProcessorRig, traceRun } from './helpers/otel.ts'
+import { anInMemory } from './helpers/in-memory.ts'
+import { aProcessorRig, traceRun } from './helpers/otel.ts'
 import { aTrace } from './helpers/spans.ts'
 import { AGENT, at, below, CHAT, toldTo, within } from './helpers/told.ts'
-
-const rigs: { close(): Promise<void> }[] = []
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close()
-})
-
-const aRig = async (...args: Parameters<typeof startProcessorRig>): Promise<ProcessorRig> => {
-  const rig = await startProcessorRig(...args)
-  rigs.push(rig)
-  return rig
-}
 
 const CALL = { input: 1000, output: 200 }
 const STORY = { calls: [CALL] }
 const ONE_RUN = { ms: { 'review-bot': 10_000 }, tokens: [1000, 200] }
 
-/** A processor in a provider, in front of a Keito in memory. */
-function inMemory(...args: Parameters<typeof startInMemory>): InMemory {
-  const started = startInMemory(...args)
-  rigs.push(started)
-  return started
-}
-
 describe('forceFlush', () => {
   it('delivers what ended in the same tick', async () => {
-    const { tracer, processor, sandbox } = await aRig()
+    const { tracer, processor, sandbox } = await aProcessorRig()
     traceRun(tracer, STORY)
     await processor.forceFlush()
     expect(toldTo(sandbox)).toEqual(ONE_RUN)
   })
 
   it('delivers, called again before the first one is over', async () => {
-    const { tracer, processor, sandbox } = await aRig()
+    const { tracer, processor, sandbox } = await aProcessorRig()
     traceRun(tracer, STORY)
     const first = processor.forceFlush()
     traceRun(tracer, STORY)
@@ -50,14 +32,14 @@ describe('forceFlush', () => {
   })
 
   it('ends by its deadline when Keito does not answer, and never rejects', async () => {
-    const { tracer, processor } = inMemory({ delivery: { flushTimeoutMs: 50, shutdownTimeoutMs: 0 } }, 60_000)
+    const { tracer, processor } = anInMemory({ delivery: { flushTimeoutMs: 50, shutdownTimeoutMs: 0 } }, 60_000)
     traceRun(tracer, STORY)
     expect(await within(5000, processor.forceFlush())).toBeUndefined()
     expect(processor.stats().recordsPending).toBe(2)
   })
 
   it('does nothing after shutdown', async () => {
-    const { processor } = inMemory()
+    const { processor } = anInMemory()
     await processor.shutdown()
     await expect(processor.forceFlush()).resolves.toBeUndefined()
   })
@@ -65,7 +47,7 @@ describe('forceFlush', () => {
 
 describe('shutdown', () => {
   it('delivers what ended in the same tick, and what was complete before', async () => {
-    const { tracer, provider, sandbox } = await aRig()
+    const { tracer, provider, sandbox } = await aProcessorRig()
     traceRun(tracer, STORY)
     await sleep(50)
     traceRun(tracer, STORY)
@@ -74,7 +56,7 @@ describe('shutdown', () => {
   })
 
   it('may be called again, with one answer', async () => {
-    const { tracer, processor, sandbox, problems } = await aRig()
+    const { tracer, processor, sandbox, problems } = await aProcessorRig()
     traceRun(tracer, STORY)
     await Promise.all([processor.shutdown(), processor.shutdown()])
     await processor.shutdown()
@@ -83,7 +65,7 @@ describe('shutdown', () => {
   })
 
   it('is the end: what starts or ends later is not taken in, and does no harm', async () => {
-    const { tracer, processor, sandbox } = await aRig()
+    const { tracer, processor, sandbox } = await aProcessorRig()
     const run = tracer.startSpan('invoke_agent', { attributes: AGENT })
     await processor.shutdown()
     run.end()
@@ -94,7 +76,7 @@ describe('shutdown', () => {
   })
 
   it('delivers what ends right after it was called', async () => {
-    const { tracer, processor, sandbox, problems } = await aRig()
+    const { tracer, processor, sandbox, problems } = await aProcessorRig()
     const run = tracer.startSpan('invoke_agent', { attributes: AGENT, startTime: at(0) })
     tracer.startSpan('chat', { attributes: CHAT, startTime: at(1) }, below(run)).end(at(2))
     const done = processor.shutdown()
@@ -105,7 +87,7 @@ describe('shutdown', () => {
   })
 
   it('delivers what ends while it sends', async () => {
-    const { tracer, keito, processor, errors } = inMemory({}, 400)
+    const { tracer, keito, processor, errors } = anInMemory({}, 400)
     traceRun(tracer, STORY)
     const done = processor.shutdown()
     await sleep(50)
@@ -116,7 +98,7 @@ describe('shutdown', () => {
   })
 
   it('ends by its deadline when Keito does not answer, and says what is left', async () => {
-    const { tracer, processor, errors } = inMemory({ delivery: { shutdownTimeoutMs: 50 } }, 60_000)
+    const { tracer, processor, errors } = anInMemory({ delivery: { shutdownTimeoutMs: 50 } }, 60_000)
     traceRun(tracer, STORY)
     expect(await within(5000, processor.shutdown())).toBeUndefined()
     expect(errors).toContain('undelivered')
@@ -130,7 +112,7 @@ describe('sampling', () => {
   }
 
   it('bills spans that are recorded and not sampled', async () => {
-    const { tracer, provider, sandbox } = await aRig({}, { sampler: recordsOnly })
+    const { tracer, provider, sandbox } = await aProcessorRig({}, { sampler: recordsOnly })
     const span = tracer.startSpan('probe')
     expect(span.spanContext().traceFlags).toBe(TraceFlags.NONE)
     traceRun(tracer, STORY)
@@ -140,7 +122,7 @@ describe('sampling', () => {
   })
 
   it('does not see spans that are not recorded', async () => {
-    const { tracer, provider, processor } = await aRig({}, { sampler: new AlwaysOffSampler() })
+    const { tracer, provider, processor } = await aProcessorRig({}, { sampler: new AlwaysOffSampler() })
     traceRun(tracer, STORY)
     await provider.forceFlush()
     expect(processor.stats().spansSeen).toBe(0)
@@ -189,7 +171,7 @@ describe('hostile spans', () => {
   ])('never make it throw, and hold nothing up: %s', async (_, hostile) => {
     const uncaught = vi.fn()
     process.on('uncaughtException', uncaught)
-    const { processor, keito } = inMemory()
+    const { processor, keito } = anInMemory()
     const asAny: { onStart(span: unknown, context: unknown): void; onEnd(span: unknown): void } = processor
     try {
       for (const context of [ROOT_CONTEXT, undefined, {}]) expect(() => asAny.onStart(hostile, context)).not.toThrow()
@@ -209,7 +191,7 @@ describe('hostile spans', () => {
 })
 
 it('is a SpanProcessor of both SDK lines', () => {
-  const { processor } = inMemory()
+  const { processor } = anInMemory()
   const ofV2: SpanProcessor = processor
   const ofV1: SpanProcessorV1 = processor
   expect(ofV2).toBe(ofV1)

@@ -5,12 +5,11 @@ import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { BasicTracerProvider as ProviderV1, type SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeitoProcessorOptions } from '../src/index.ts'
-import { type ProcessorRig, startProcessorRig } from './helpers/otel.ts'
+import { aProcessorRig, type ProcessorRig } from './helpers/otel.ts'
 import { at, CHAT, toldTo, within } from './helpers/told.ts'
 
 const EARLY = /Accessing resource attributes before async attributes settled/
 
-const rigs: { close(): Promise<void> }[] = []
 const said: string[] = []
 
 beforeEach(() => {
@@ -19,7 +18,6 @@ beforeEach(() => {
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
 })
 afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close()
   diag.disable()
   said.length = 0
 })
@@ -42,8 +40,7 @@ async function rigOf(
   options: KeitoProcessorOptions = {},
 ): Promise<ProcessorRig> {
   const resource = resourceFromAttributes({ 'service.name': name, 'service.version': '1' })
-  const rig = await startProcessorRig(options, { resource })
-  rigs.push(rig)
+  const rig = await aProcessorRig(options, { resource })
   if (line === '2.x') return rig
   // The package of resources that belongs to it is not installed by a name of its own.
   const base = new ProviderV1().resource

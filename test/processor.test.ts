@@ -1,24 +1,13 @@
 /** Rule: a span processor takes in every span that ends, and bills a session when the last of its spans has. */
 import { ROOT_CONTEXT, type Tracer, trace } from '@opentelemetry/api'
 import { BasicTracerProvider as ProviderV1, type SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type ProcessorRig, startProcessorRig, traceRun } from './helpers/otel.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { aProcessorRig, type ProcessorRig, traceRun } from './helpers/otel.ts'
 import { AGENT, at, below, CHAT, HTTP, toldTo, untilTold } from './helpers/told.ts'
 
-const rigs: { close(): Promise<void> }[] = []
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close()
-})
-
-const aRig = async (...args: Parameters<typeof startProcessorRig>): Promise<ProcessorRig> => {
-  const rig = await startProcessorRig(...args)
-  rigs.push(rig)
-  return rig
-}
-
 /** A rig in a provider of either SDK line. */
-async function rigOf(line: '2.x' | '1.30', ...args: Parameters<typeof startProcessorRig>): Promise<ProcessorRig> {
-  const rig = await aRig(...args)
+async function rigOf(line: '2.x' | '1.30', ...args: Parameters<typeof aProcessorRig>): Promise<ProcessorRig> {
+  const rig = await aProcessorRig(...args)
   if (line === '2.x') return rig
   const asProcessor: SpanProcessorV1 = rig.processor
   const provider = new ProviderV1()
@@ -165,7 +154,9 @@ describe('a remote trace that comes to this process twice at once', () => {
 
 describe('a model call without any parent', () => {
   it('waits the grace time for a record of the same call in another trace, and is billed once', async () => {
-    const { tracer, provider, sandbox, processor } = await aRig({ settle: { graceMs: 400, idleMs: 3_600_000 } })
+    const { tracer, provider, sandbox, processor } = await aProcessorRig({
+      settle: { graceMs: 400, idleMs: 3_600_000 },
+    })
     const client = provider.getTracer('client')
     const id = { 'gen_ai.response.id': 'reply-1' }
     const run = startRun(tracer)
@@ -182,14 +173,14 @@ describe('a model call without any parent', () => {
   })
 
   it('is billed by itself when there is none', async () => {
-    const { tracer, sandbox } = await aRig({ settle: { graceMs: 50, idleMs: 3_600_000 } })
+    const { tracer, sandbox } = await aProcessorRig({ settle: { graceMs: 50, idleMs: 3_600_000 } })
     startCall(tracer).end(at(2))
     await untilTold(sandbox, { tokens: [1000, 200] })
     expect(sandbox.timeEntries()).toHaveLength(1)
   })
 
   it('waits for nobody where nobody looks for second records', async () => {
-    const { tracer, sandbox } = await aRig({ duplicateInstrumentation: 'off' })
+    const { tracer, sandbox } = await aProcessorRig({ duplicateInstrumentation: 'off' })
     startCall(tracer).end(at(2))
     await untilTold(sandbox, { tokens: [1000, 200] })
   })

@@ -61,15 +61,20 @@ export function uncachedInputOf(usage: Usage): number {
   return usage.input - usage.cacheRead - usage.cacheWrite
 }
 
+/** Puts two usages together, part by part. */
+export function eachPart(a: Usage, b: Usage, combine: (x: number, y: number) => number): Usage {
+  return {
+    input: combine(a.input, b.input),
+    output: combine(a.output, b.output),
+    cacheRead: combine(a.cacheRead, b.cacheRead),
+    cacheWrite: combine(a.cacheWrite, b.cacheWrite),
+    reasoning: combine(a.reasoning, b.reasoning),
+  }
+}
+
 /** Adds usage up. */
 export function addUsage(a: Usage, b: Usage): Usage {
-  return {
-    input: a.input + b.input,
-    output: a.output + b.output,
-    cacheRead: a.cacheRead + b.cacheRead,
-    cacheWrite: a.cacheWrite + b.cacheWrite,
-    reasoning: a.reasoning + b.reasoning,
-  }
+  return eachPart(a, b, (x, y) => x + y)
 }
 
 /** What of `a` is not in `b`, part by part, never below 0; the parts of input and output stay parts of them. */

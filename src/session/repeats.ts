@@ -5,7 +5,7 @@
  */
 import { NO_USAGE, type Usage } from '../genai/fact.ts'
 import { type Claim, makeClaim } from './claim.ts'
-import { modelOf } from './merge.ts'
+import { eachPart, modelOf } from './merge.ts'
 import type { Node, SessionTree } from './tree.ts'
 
 /**
@@ -46,17 +46,7 @@ export function pollClaims(tree: SessionTree, claims: readonly Claim[]): readonl
   for (const node of tree.postOrder) {
     const { kind, responseId, usage } = node.fact
     if (kind !== 'poll' || !usage || responseId === undefined || counted.has(responseId)) continue
-    polls.set(responseId, { node, usage: largest(polls.get(responseId)?.usage ?? NO_USAGE, usage) })
+    polls.set(responseId, { node, usage: eachPart(polls.get(responseId)?.usage ?? NO_USAGE, usage, Math.max) })
   }
   return [...polls.values()].map(({ node, usage }) => makeClaim(node, modelOf(node.fact), 'llm', usage, usage.input))
-}
-
-function largest(a: Usage, b: Usage): Usage {
-  return {
-    input: Math.max(a.input, b.input),
-    output: Math.max(a.output, b.output),
-    cacheRead: Math.max(a.cacheRead, b.cacheRead),
-    cacheWrite: Math.max(a.cacheWrite, b.cacheWrite),
-    reasoning: Math.max(a.reasoning, b.reasoning),
-  }
 }

@@ -7,7 +7,7 @@
 import { NO_USAGE, type Usage } from '../genai/fact.ts'
 import { groupBy } from './group-by.ts'
 import type { Ledger } from './ledger.ts'
-import { addUsage, excessUsage, totalOf } from './merge.ts'
+import { addUsage, eachPart, excessUsage, totalOf } from './merge.ts'
 import { mostTokensFirst, type RunStatement } from './statement.ts'
 
 /** The key under which tokens of a run or agent and a model are kept. */
@@ -30,7 +30,7 @@ export function tokensDue(statements: readonly RunStatement[], billed: Ledger['m
     let left = credits.reduce((rest, credit) => credit.cover(rest, model), beyond(usage, before.get(key)?.usage))
     for (const agent of agents) {
       const own = modelKey(agent.runId, model)
-      const share = lesser(left, beyond(agent.models.get(model)?.usage ?? NO_USAGE, billed.get(own)?.usage))
+      const share = eachPart(left, beyond(agent.models.get(model)?.usage ?? NO_USAGE, billed.get(own)?.usage), Math.min)
       left = excessUsage(left, share)
       due.set(own, share)
     }
@@ -108,15 +108,4 @@ function beyond(usage: Usage, other: Usage | undefined): Usage {
 
 function sumOf(usages: readonly Usage[]): Usage {
   return usages.reduce(addUsage, NO_USAGE)
-}
-
-/** What both have, part by part. */
-function lesser(a: Usage, b: Usage): Usage {
-  return {
-    input: Math.min(a.input, b.input),
-    output: Math.min(a.output, b.output),
-    cacheRead: Math.min(a.cacheRead, b.cacheRead),
-    cacheWrite: Math.min(a.cacheWrite, b.cacheWrite),
-    reasoning: Math.min(a.reasoning, b.reasoning),
-  }
 }

@@ -3,9 +3,11 @@
  *
  * @module
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Tracer } from '@opentelemetry/api'
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import { onTestFinished } from 'vitest'
 import { type KeitoProcessorOptions, KeitoSpanProcessor, type Metadata, type OutcomeClient } from '../../src/index.ts'
 
 /** A Keito that counts what it is told. */
@@ -43,11 +45,13 @@ export interface InMemory {
   readonly tracer: Tracer
   /** Codes of what was reported. */
   readonly errors: string[]
-  close(): Promise<void>
 }
 
-/** Starts one. Nothing is due by time, so what is settled was known to be complete. */
-export function startInMemory(options: KeitoProcessorOptions = {}, answerMs = 0): InMemory {
+/**
+ * Starts one, which is closed when the test has ended. Nothing is due by time, so what is settled was known to be
+ * complete.
+ */
+export function anInMemory(options: KeitoProcessorOptions = {}, answerMs = 0): InMemory {
   const keito = new CountingKeito(answerMs)
   const errors: string[] = []
   const processor = new KeitoSpanProcessor({
@@ -62,5 +66,6 @@ export function startInMemory(options: KeitoProcessorOptions = {}, answerMs = 0)
   })
   const provider = new BasicTracerProvider({ spanProcessors: [processor] })
   const tracer = provider.getTracer('test-agent-framework')
-  return { keito, processor, provider, tracer, errors, close: () => processor.shutdown() }
+  onTestFinished(() => processor.shutdown())
+  return { keito, processor, provider, tracer, errors }
 }

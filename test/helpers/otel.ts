@@ -1,6 +1,7 @@
 /** Real tracer providers in front of an exporter and a sandbox, with spans at times of the test's choosing. */
 import { type Context, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { onTestFinished } from 'vitest'
 import {
   type KeitoErrorCode,
   type KeitoExporterOptions,
@@ -86,6 +87,13 @@ export async function startProcessorRig(
       await sandbox.close()
     },
   }
+}
+
+/** A rig with a processor that is closed when the test has ended. */
+export async function aProcessorRig(...args: Parameters<typeof startProcessorRig>): Promise<ProcessorRig> {
+  const rig = await startProcessorRig(...args)
+  onTestFinished(() => rig.close())
+  return rig
 }
 
 /** What a model call of a run used. */

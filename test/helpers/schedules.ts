@@ -4,8 +4,9 @@ import { expect } from 'vitest'
 import type { SpanLike } from '../../src/otel/span.ts'
 import type { SettleScope } from '../../src/session/completion.ts'
 import type { Settlement } from '../../src/session/settlement.ts'
+import type { StoreRules } from '../../src/session/store.ts'
 import type { BuiltTrace } from './random-trace.ts'
-import { msOf } from './sessions.ts'
+import { Desk, msOf } from './sessions.ts'
 
 /** Model calls beside a run are no run; whether they are one before the run arrives is not the matter here. */
 export const RULES = { bareCalls: 'tokens' } as const
@@ -33,6 +34,25 @@ export const schedules: fc.Arbitrary<Schedule> = fc
 export function shuffled(spans: readonly SpanLike[], seed: number): readonly SpanLike[] {
   const ranked = spans.map((span, i) => ({ span, rank: seed === 0 ? i : Math.imul(i + 1, seed | 1) % 65_521 }))
   return ranked.sort((a, b) => a.rank - b.rank).map(({ span }) => span)
+}
+
+/** Takes the spans in in a random order, and settles what is complete at random moments. */
+export function billInPieces(
+  spans: readonly SpanLike[],
+  { seed, stops }: Schedule,
+  rules: Partial<StoreRules> = RULES,
+): Desk {
+  const desk = new Desk(rules)
+  const rest = [...shuffled(spans, seed)]
+  let nowMs = 0
+  for (const { after, scope } of stops) {
+    desk.take(rest.splice(0, after), nowMs)
+    nowMs += 3000
+    desk.settle(scope, nowMs)
+  }
+  desk.take(rest, nowMs)
+  desk.settle('all', nowMs)
+  return desk
 }
 
 export function totalOf(settlements: readonly Settlement[]): readonly [number, number] {

@@ -1,6 +1,7 @@
 /** Flushes while a detector is at work that finds its answer later, and one that never does; with nothing else to do. */
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { startProcessor, traceRuns } from './processor.mjs'
+import { startProcessor } from './processor.mjs'
+import { traceRuns } from './runs.mjs'
 
 const found = new Promise((resolve) => setTimeout(resolve, 100, 'menu-service').unref())
 const never = new Promise(() => undefined)

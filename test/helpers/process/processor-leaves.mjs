@@ -3,7 +3,8 @@
  * `pending`, a detector is still at work.
  */
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { startProcessor, traceRuns } from './processor.mjs'
+import { startProcessor } from './processor.mjs'
+import { traceRuns } from './runs.mjs'
 
 const never = new Promise(() => undefined)
 const resource = resourceFromAttributes({ 'service.name': process.argv[2] === 'pending' ? never : 'child' })

@@ -1,5 +1,6 @@
 /** Ends right after the shutdown of its provider, which comes right after its last span. */
-import { startProcessor, traceRuns } from './processor.mjs'
+import { startProcessor } from './processor.mjs'
+import { traceRuns } from './runs.mjs'
 
 const { processor, provider } = startProcessor()
 traceRuns(provider, 50)

@@ -1,5 +1,4 @@
-/** What child processes with a processor do: an application, and agent runs of one model call each. */
-import { ROOT_CONTEXT, trace } from '@opentelemetry/api'
+/** What child processes with a processor have: an application. */
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { KeitoSpanProcessor } from 'opentelemetry-exporter-keito'
 
@@ -8,16 +7,4 @@ export function startProcessor(options, config) {
   const processor = new KeitoSpanProcessor({ delivery: { requestsPerMinute: 1e6 }, ...options })
   const provider = new BasicTracerProvider({ ...config, spanProcessors: [processor] })
   return { processor, provider }
-}
-
-/** Makes the spans of some agent runs, each a session of its own, in one tick. */
-export function traceRuns(provider, runs) {
-  const tracer = provider.getTracer('child')
-  for (let run = 0; run < runs; run++) {
-    const agent = tracer.startSpan('invoke_agent', { attributes: { 'gen_ai.operation.name': 'invoke_agent' } })
-    const usage = { 'gen_ai.usage.input_tokens': 1200, 'gen_ai.usage.output_tokens': 345 }
-    const attributes = { 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': 'gpt-5', ...usage }
-    tracer.startSpan('chat', { attributes }, trace.setSpan(ROOT_CONTEXT, agent)).end()
-    agent.end()
-  }
 }
