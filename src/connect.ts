@@ -37,7 +37,8 @@ export function connect(options: KeitoExporterOptions, settings: Settings, env: 
   const onRecord = callable(options.onRecord, 'onRecord')
   const given = givenClient(options)
   const account = accountOf(options, env)
-  const destination: unknown = options.client ?? account
+  // Whose account a client sends to is known only when it is said beside it.
+  const destination: unknown = options.accountId === undefined ? (options.client ?? account) : account
   const outbox = outboxOf(options, env)
   if (!isDryRun(options, env)) {
     const client = given ?? restClient(options, settings, env)

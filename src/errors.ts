@@ -28,7 +28,7 @@
  * - `sampled`: most traces never get here, because a sampler drops them; their hours and tokens are not billed;
  * - `late`: a span came after its session had been closed and forgotten;
  * - `callback`: a function given as an option or to `release` threw;
- * - `closed`: `export` was called after `shutdown`.
+ * - `closed`: spans came after `shutdown`; they are not billed.
  */
 export type KeitoErrorCode =
   | 'config'

@@ -15,8 +15,8 @@ import type { KeitoStats } from './telemetry/stats.ts'
  * OTel JS 1.30, 2.x or 3.x; the agents stay as they are.
  *
  * `export` takes the facts of the spans in and acknowledges at once; a session is billed when it is complete, and its
- * records are sent in the background. Nothing is thrown after construction: problems go to OpenTelemetry's `diag` and
- * to `onError`.
+ * records are sent in the background. Nothing is thrown into the host: problems go to OpenTelemetry's `diag` and to
+ * `onError`.
  *
  * @throws {ConfigError} When an option or environment variable is missing or wrong; by the constructor, and by `release`
  *   when one of its values is.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Context, trace } from '@opentelemetry/api'
+import { type Context, type Span, trace } from '@opentelemetry/api'
 import type { FeedMembership } from './feeds.ts'
 import { baggageIn, saidIn } from './genai/ambient.ts'
 import { readHints } from './genai/hints.ts'
@@ -42,10 +42,12 @@ export class Intake {
     try {
       const ids = span.spanContext()
       const { traceId, spanId } = ids
+      if (!isId(traceId) || !isId(spanId)) return undefined
+      const parent = trace.getSpan(context as Context)
       openSpans?.start(traceId, spanId, {
         span,
-        parentId: this.#parentAtStart(span, traceId),
-        parent: trace.getSpan(context as Context),
+        parent,
+        parentId: this.#parentAtStart(span, traceId, parent),
         said: saidIn(context),
         baggage: settings.readsBaggage ? baggageIn(context) : undefined,
       })
@@ -81,13 +83,16 @@ export class Intake {
     }
   }
 
-  /** OTel JS 1.x does not say whether a parent is remote. One that began here is open, or was taken in. */
-  #parentAtStart(span: SpanLike, traceId: string): string | undefined {
+  /**
+   * The parent in this process, unless it is known that it will never end here: one that another provider records, and
+   * with OTel JS 1.x, which does not say whether a parent is remote, one that did not begin here.
+   */
+  #parentAtStart(span: SpanLike, traceId: string, parent: Span | undefined): string | undefined {
     const { openSpans, store } = this.#parts
     const parentId = localParentOf(span)
-    if (parentId === undefined || span.parentSpanContext) return parentId
-    const beganHere = openSpans?.get(traceId, parentId) !== undefined || store.has(traceId, parentId)
-    return beganHere ? parentId : undefined
+    if (parentId === undefined || openSpans?.get(traceId, parentId)) return parentId
+    if (store.has(traceId, parentId) || openSpans?.wasLetGo(traceId)) return parentId
+    return span.parentSpanContext && !parent?.isRecording() ? parentId : undefined
   }
 
   #add(span: SpanLike, traceId: string, spanId: string, opened: OpenSpan | undefined, nowMs: number): void {

@@ -9,14 +9,14 @@ import { Fifo } from './delivery/fifo.ts'
 import type { LiveTimers } from './delivery/live-timers.ts'
 import { canRunTimers } from './delivery/requests.ts'
 import { ConfigError } from './errors.ts'
-import { mergeAttributions } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
 import type { Settings } from './options.ts'
 import { type ResourceLike, scopeNameOf } from './otel/span.ts'
+import { attributionsIn } from './session/attributions.ts'
 import type { OpenSpan, OpenSpans } from './session/open-spans.ts'
 import type { Settlement } from './session/settlement.ts'
 import type { SessionStore } from './session/store.ts'
-import { hintsFrom } from './session/trace.ts'
+import { placesAbove } from './session/trace.ts'
 
 /** What {@link LiveRuns} work with. */
 export interface LiveParts {
@@ -40,6 +40,11 @@ export function liveRules({ live }: Settings, { client, isDryRun }: Pick<Connect
   )
 }
 
+/** Candidates looked at in one turn of the event loop, so that many at once do not stop the host. */
+const SLICE = 500
+/** Candidates that are never too many. */
+const MIN_SWEEP = 10_000
+
 /** A span that has started and may be a run. */
 interface Candidate {
   readonly traceId: string
@@ -60,6 +65,8 @@ export class LiveRuns {
   readonly #minMs: number
   /** In the order of their start, and so of their time. */
   readonly #candidates = new Fifo<Candidate>()
+  /** How many candidates there may be before those that have ended are dropped. */
+  #sweepAt = MIN_SWEEP
   /** By the key of the record that ends the timer. */
   readonly #runs = new Map<string, LiveRun>()
   /** Resources whose attributes were asked for: some come only then. */
@@ -79,7 +86,9 @@ export class LiveRuns {
 
   /** A span has started. What it is, is looked at later: attributes may be set after the start. */
   started(traceId: string, spanId: string, nowMs: number): void {
-    if (!this.#isClosed) this.#candidates.push({ traceId, spanId, readyAt: nowMs + this.#minMs })
+    if (this.#isClosed) return
+    this.#candidates.push({ traceId, spanId, readyAt: nowMs + this.#minMs })
+    if (this.#candidates.size >= this.#sweepAt) this.#sweep()
   }
 
   /** A time entry was made: when it is that of a live run, its timer becomes the entry. It is stopped at once. */
@@ -90,7 +99,9 @@ export class LiveRuns {
   /** Starts the timers that are due, and ends those whose runs have ended. */
   look(nowMs: number): void {
     const early: Candidate[] = []
-    for (let next = this.#candidates.first; next && next.readyAt <= nowMs; next = this.#candidates.first) {
+    for (let count = 0; count < SLICE; count++) {
+      const next = this.#candidates.first
+      if (!next || next.readyAt > nowMs) break
       this.#candidates.shift()
       if (!this.#begin(next)) early.push(next)
     }
@@ -137,6 +148,15 @@ export class LiveRuns {
     return true
   }
 
+  /** Most spans are short: with a long `minMs`, those that have ended would be the bulk of the candidates. */
+  #sweep(): void {
+    const { openSpans } = this.#parts
+    const open = this.#candidates.toArray().filter(({ traceId, spanId }) => openSpans.get(traceId, spanId))
+    this.#candidates.clear()
+    for (const candidate of open) this.#candidates.push(candidate)
+    this.#sweepAt = Math.max(MIN_SWEEP, 2 * open.length)
+  }
+
   #ask(resource: ResourceLike): void {
     if (this.#asked.has(resource)) return
     this.#asked.add(resource)
@@ -154,7 +174,7 @@ export class LiveRuns {
     if (this.#isInAgent(traceId, spanId)) return undefined
     const { fact } = reading
     const { agentName, serviceName, emitter, startNs } = fact
-    const hints = hintsFrom(spanId, (id) => store.placeOf(traceId, id))
+    const attributionOf = attributionsIn({ placeOf: (id) => store.placeOf(traceId, id) })
     return {
       sessionId: traceId,
       runId: spanId,
@@ -168,19 +188,13 @@ export class LiveRuns {
       toolCalls: 0,
       models: [],
       allModels: [],
-      attribution: mergeAttributions([...hints, fact.ambientHints]),
+      attribution: attributionOf(fact),
     }
   }
 
   #isInAgent(traceId: string, spanId: string): boolean {
     const { store } = this.#parts
-    const seen = new Set<string>()
-    for (let id = store.placeOf(traceId, spanId)?.parentId; id !== undefined && !seen.has(id); ) {
-      seen.add(id)
-      const place = store.placeOf(traceId, id)
-      if (place?.kind === 'agent') return true
-      id = place?.parentId
-    }
+    for (const { kind } of placesAbove(spanId, (id) => store.placeOf(traceId, id))) if (kind === 'agent') return true
     return false
   }
 

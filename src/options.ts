@@ -11,7 +11,11 @@ import type { KeitoClient, OutcomeClient } from './keito/client.ts'
 import type { MeterProviderLike } from './otel/meter.ts'
 import type { RunOutcome } from './session/settlement.ts'
 
-/** The hour policy: what of a run counts as hours. */
+/**
+ * The hour policy: what of a run counts as hours. `wall`: its duration. `active`: the time in which a model call or a
+ * tool was at work. Calls that are only known from `AgentRun.usage` tell when they ended, not when they began: they make
+ * no active time beside traced calls or tools, and where they are all that is known, the time up to the last one counts.
+ */
 export type HourPolicy = 'wall' | 'active'
 
 /** How exact hours become booked hours. */
@@ -83,11 +87,19 @@ export interface FailedRunOptions {
 
 /** When a session is complete: see {@link KeitoExporterOptions.settle}. */
 export interface SettleOptions {
-  /** How long a session whose root has arrived waits for late spans, in milliseconds. @default 2000 */
+  /**
+   * How long a session whose root has arrived waits for late spans, in milliseconds. With a processor, which knows what
+   * is open, only one that holds a model call without a parent waits.
+   * @default 2000
+   */
   readonly graceMs?: number
   /** How long a session whose root never comes waits after its last span, in milliseconds. @default 600000 */
   readonly idleMs?: number
-  /** Spans remembered at most, over all sessions; beyond it the oldest session is settled early. @default 100000 */
+  /**
+   * Spans remembered at most, over all sessions; beyond it the oldest session is settled early, and what comes of it
+   * later is late and not billed.
+   * @default 100000
+   */
   readonly maxOpenSpans?: number
 }
 

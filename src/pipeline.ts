@@ -38,15 +38,20 @@ export class Pipeline {
   readonly #metrics: Metrics
   readonly #sender: Sender
   readonly #live: LiveRuns | undefined
-  readonly #wakeUp = new WakeUp(() => this.settle('due'))
+  readonly #wakeUp: WakeUp
   #isClosing = false
   #isClosed = false
 
   /**
    * @param kind What feeds it. A processor knows which spans are open.
+   * @param beforeTick Called before what is due by time is settled: spans that have ended may be on their way.
    * @throws {ConfigError} When an option or environment variable is missing or wrong.
    */
-  constructor(options: KeitoProcessorOptions, kind: 'exporter' | 'processor') {
+  constructor(options: KeitoProcessorOptions, kind: 'exporter' | 'processor', beforeTick = () => {}) {
+    this.#wakeUp = new WakeUp(() => {
+      beforeTick()
+      this.settle('due')
+    })
     const env = processEnv()
     const settings = resolveOptions(options, env)
     const log = createLog(callable(options.onError, 'onError'))
@@ -122,6 +127,17 @@ export class Pipeline {
     if (this.#store.isOverfull) this.#book(() => this.#store.relieve(), 'due')
     this.#settleLast()
     this.#schedule()
+  }
+
+  /** Counts spans that ended after the shutdown. */
+  refuse(spans: number): void {
+    if (spans === 0) return
+    this.#counters.spansSeen += spans
+    this.#counters.spansLate += spans
+    const message =
+      'Spans ended after the shutdown, and are not billed. Where several providers share a processor, shut them down ' +
+      'together; a process that goes on needs a new processor.'
+    this.#log.report('closed', 'closed', message)
   }
 
   /** Settles sessions and starts to send what they come to. */

@@ -16,7 +16,7 @@ import type { KeitoStats } from './telemetry/stats.ts'
  *
  * It takes in every span that is recorded, sampled or not, however many end at once, and knows which are open: a
  * session is billed as soon as its last span in this process has ended. Records are sent in the background. Nothing is
- * thrown after construction: problems go to OpenTelemetry's `diag` and to `onError`.
+ * thrown into the host: problems go to OpenTelemetry's `diag` and to `onError`.
  *
  * @throws {ConfigError} When an option or environment variable is missing or wrong; by the constructor, and by `release`
  *   when one of its values is.
@@ -34,7 +34,7 @@ export class KeitoSpanProcessor {
 
   /** @param options All may be left out that environment variables or span attributes give. */
   constructor(options: KeitoProcessorOptions = {}) {
-    const pipeline = new Pipeline(options, 'processor')
+    const pipeline = new Pipeline(options, 'processor', () => this.#ended.handOnDue())
     this.#pipeline = pipeline
     this.#ended = new EndedSpans((spans) => {
       pipeline.take(spans)
@@ -58,7 +58,8 @@ export class KeitoSpanProcessor {
    * @param span The span.
    */
   onEnd(span: SpanLike): void {
-    if (!this.#pipeline.isClosed) this.#ended.push(span)
+    if (this.#pipeline.isClosed) this.#pipeline.refuse(1)
+    else this.#ended.push(span)
   }
 
   /**
@@ -116,6 +117,6 @@ export class KeitoSpanProcessor {
 
   async #close(): Promise<void> {
     await this.#pipeline.close((timeoutMs) => this.#ended.flush(timeoutMs))
-    this.#ended.close()
+    this.#pipeline.refuse(this.#ended.close())
   }
 }

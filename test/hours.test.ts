@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { entryCountOf, MAX_ENTRY_NS } from '../src/session/hours.ts'
 import { msOf, settle } from './helpers/sessions.ts'
-import { aTrace } from './helpers/spans.ts'
+import { aTrace, type TraceBuilder } from './helpers/spans.ts'
 
 /** A run of 10 s with a wait for a human from 4 s to 9 s. */
 function approval() {
@@ -34,6 +34,28 @@ describe('hours', () => {
     const run = aTrace().agent('reviewer', { at: [0, 1000] })
     run.chat({ at: [-5000, 9000] })
     expect(msOf(settle([run], { hours: 'active' }))).toBe(1000)
+  })
+})
+
+describe('active: calls that the host reported, which begin with their run', () => {
+  const REPORTED = { input: 10, output: 1, attributes: { 'keito.usage.reported': true } }
+  const active = (run: TraceBuilder) => msOf(settle([run], { hours: 'active' }))
+
+  test('add nothing to what was traced, be it calls or tools', () => {
+    const run = aTrace().agent('reviewer', { at: [0, 10_000] })
+    run.chat({ ...REPORTED, at: [0, 9000] })
+    run.tool('search', { at: [1000, 1500] })
+    expect(active(run)).toBe(500)
+    run.chat({ at: [4000, 4100] })
+    expect(active(run)).toBe(600)
+  })
+
+  test('count up to the last one where nothing else is known', () => {
+    const run = aTrace().agent('reviewer', { at: [0, 10_000] })
+    run.chat({ ...REPORTED, at: [0, 3000] })
+    run.chat({ ...REPORTED, at: [0, 7000] })
+    run.step({ at: [0, 9500] })
+    expect(active(run)).toBe(7000)
   })
 })
 

@@ -195,7 +195,7 @@ describe('a start that is answered after its deadline', () => {
       (async () => {
         const world = await aLateWorld(() => invalid)
         await sleep(100)
-        expect(world.timers.isIdle).toBe(true)
+        expect(world.isIdle()).toBe(true)
         expect(world.paths()).toEqual([])
         expect(world.marks.size).toBe(0)
       })(),
@@ -208,7 +208,7 @@ describe('a start that is answered after its deadline', () => {
         await sleep(200)
         const due = world.timers.nextAt(performance.now()) - performance.now()
         expect(due).toBeGreaterThan(4900)
-        expect(world.timers.isIdle).toBe(false)
+        expect(world.isIdle()).toBe(false)
       })(),
     ))
 
@@ -222,7 +222,7 @@ describe('a start that is answered after its deadline', () => {
         world.start('a')
         await sleep(100)
         expect(lists(world).length).toBe(1)
-        expect(world.timers.isIdle).toBe(true)
+        expect(world.isIdle()).toBe(true)
         expect(world.marks.size).toBe(1)
         expect(world.timers.nextAt(performance.now()) - performance.now()).toBeGreaterThan(800_000)
       })(),

@@ -54,7 +54,9 @@ describe('the spans that are written', () => {
     trace
       .agent('a', { at: [0, 1000.000001], attributes: { 'keito.project_id': 'cmother' } })
       .chat({ input: 5, output: 1 })
+    trace.chat({ failed: true, attributes: { 'keito.usage.reported': true } })
     const states = [...desk.take(trace.spans).store.states()]
+    expect(states.flatMap(({ spans }) => spans.filter(({ fact }) => fact?.isReported))).toHaveLength(1)
     expect(reread(states)).toEqual(states)
     expect(restarted(desk).settle()).toMatchObject([
       { attribution: { projectId: 'cmother' }, time: { durationNs: 1_000_000_001n } },

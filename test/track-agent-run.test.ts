@@ -18,12 +18,15 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
+import { generateText, stepCountIs, tool } from 'ai'
+import { MockLanguageModelV3 } from 'ai/test'
 import {
   BasicTracerProvider as BasicTracerProvider1,
   InMemorySpanExporter as InMemorySpanExporter1,
   SimpleSpanProcessor as SimpleSpanProcessor1,
 } from 'otel-sdk-v1'
-import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest'
+import { z } from 'zod'
 import { type AgentRun, type AgentRunConfig, isKeitoError, type RunUsage, trackAgentRun } from '../src/index.ts'
 import { type Rig, startRig } from './helpers/otel.ts'
 
@@ -189,6 +192,7 @@ describe.each([
       'gen_ai.usage.cache_read.input_tokens': 1000,
       'gen_ai.usage.cache_write.input_tokens': 150,
       'gen_ai.usage.reasoning.output_tokens': 90,
+      'keito.usage.reported': true,
     })
   })
 })
@@ -265,23 +269,57 @@ describe('what the work does', () => {
     expect(warnings).toEqual([])
   })
 
-  it('comes back when a span processor of the host fails', async () => {
-    const failing = {
-      onStart: () => undefined,
-      onEnd: () => {
-        throw new Error('processor')
-      },
-      forceFlush: async () => undefined,
-      shutdown: async () => undefined,
+  describe('comes back when a span processor of the host fails', () => {
+    /** A tracer whose span processor throws where the name of the span is one of these. */
+    const tracerThatFails = (moment: 'onStart' | 'onEnd', names: RegExp) => {
+      const failFor = (span: { readonly name: string }) => {
+        if (names.test(span.name)) throw new Error('secret')
+      }
+      const rest = { forceFlush: async () => undefined, shutdown: async () => undefined }
+      const failing = { onStart: () => undefined, onEnd: () => undefined, ...rest, [moment]: failFor }
+      return new BasicTracerProvider({ spanProcessors: [failing] }).getTracer('my-app')
     }
-    const tracer = new BasicTracerProvider({ spanProcessors: [failing] }).getTracer('my-app')
     const work = async (run: AgentRun) => {
       run.usage(USED)
-      return 'done'
+      return run.sessionId
     }
-    expect(await trackAgentRun(tracer, REVIEW, work)).toBe('done')
-    const thrown = new Error('work')
-    await expect(trackAgentRun(tracer, REVIEW, () => Promise.reject(thrown))).rejects.toBe(thrown)
+
+    it('when a span ends', async () => {
+      const tracer = tracerThatFails('onEnd', /./)
+      expect(await trackAgentRun(tracer, REVIEW, work)).toMatch(/^[0-9a-f]{32}$/)
+      const thrown = new Error('work')
+      await expect(trackAgentRun(tracer, REVIEW, () => Promise.reject(thrown))).rejects.toBe(thrown)
+      expect(warnings).toEqual([expect.stringMatching(/usage of a model call may be missing/)])
+    })
+
+    it('when the span of the run begins: it is not traced, with one warning, and what is around it stays so', async () => {
+      const tracer = tracerThatFails('onStart', /^invoke_agent/)
+      const outside = traced2().tracer.startSpan('outside')
+      await context.with(trace.setSpan(context.active(), outside), async () => {
+        const result = await trackAgentRun(tracer, REVIEW, (run) => {
+          expect(run.span.isRecording()).toBe(false)
+          run.span.setAttribute('my.ticket', 7).end()
+          expect(trace.getActiveSpan()).toBe(outside)
+          return work(run)
+        })
+        expect(result).toBe(INVALID_TRACEID)
+      })
+      expect(warnings).toEqual([expect.stringMatching(/the run is not traced.*span processor/)])
+      expect(warnings[0]).not.toContain('secret')
+      const thrown = new Error('work')
+      await expect(trackAgentRun(tracer, REVIEW, () => Promise.reject(thrown))).rejects.toBe(thrown)
+      const atOnce = trackAgentRun(tracer, REVIEW, () => {
+        throw thrown
+      })
+      await expect(atOnce).rejects.toBe(thrown)
+    })
+
+    it('when the span of a call begins: that usage is missing, with one warning', async () => {
+      const tracer = tracerThatFails('onStart', /^chat/)
+      expect(await trackAgentRun(tracer, REVIEW, work)).toMatch(/^[0-9a-f]{32}$/)
+      expect(warnings).toEqual([expect.stringMatching(/usage of a model call may be missing.*span processor/)])
+      expect(warnings[0]).not.toContain('secret')
+    })
   })
 
   it.each<[string, unknown]>([
@@ -320,6 +358,7 @@ describe('a reported call', () => {
     expect(bare?.name).toBe('chat')
     expect(Object.keys(bare?.attributes ?? {})).toEqual([
       'gen_ai.operation.name',
+      'keito.usage.reported',
       'gen_ai.usage.input_tokens',
       'gen_ai.usage.output_tokens',
     ])
@@ -422,37 +461,20 @@ describe('the time of a reported call', () => {
     return readTrace(traced).calls.map(({ startTime, endTime }) => [msOf(startTime), msOf(endTime)])
   }
 
-  it('runs from the start of the run, or from the report before it, to now', async () => {
-    expect(await intervalsOf(1000, 3000, 10_000)).toEqual([
+  it('runs from the start of the run to now, whatever was reported before', async () => {
+    expect(await intervalsOf(1000, { at: 2000, input: -1 }, 3000, 3049, 10_000)).toEqual([
       [0, 1000],
-      [1000, 3000],
-      [3000, 10_000],
+      [0, 3000],
+      [0, 3049],
+      [0, 10_000],
     ])
-  })
-
-  it('is shared by reports that come together', async () => {
-    expect(await intervalsOf(1000, 5000, 5000, 5049, 9000)).toEqual([
-      [0, 1000],
-      [1000, 5000],
-      [1000, 5000],
-      [1000, 5049],
-      [5049, 9000],
-    ])
-    expect(await intervalsOf(1000, 1050)).toEqual([
-      [0, 1000],
-      [1000, 1050],
-    ])
-  })
-
-  it('does not count reports that were ignored', async () => {
-    expect(await intervalsOf({ at: 1000, input: -1 }, 3000)).toEqual([[0, 3000]])
   })
 
   it('never begins after its end, when the clock is set back', async () => {
     expect(await intervalsOf(1000, 400, 2000)).toEqual([
       [0, 1000],
       [0, 400],
-      [400, 2000],
+      [0, 2000],
     ])
     vi.useRealTimers()
     expect(await intervalsOf(-100)).toEqual([[-100, -100]])
@@ -598,6 +620,55 @@ describe('through the pipeline', () => {
         for (const each of used) run.usage(each)
       })
       expect(await booked(later)).toEqual(both)
+    })
+
+    it('three at the same time, each reported when the one before has been stored', async () => {
+      const rig = await start()
+      await trackAgentRun(rig.tracer, REVIEW, async (run) => {
+        const used = await Promise.all([30, 20, 10].map((ms) => instrumented(rig, { input: ms * 100, output: 10 }, ms)))
+        for (const each of used) {
+          run.usage(each)
+          await sleep(60)
+        }
+      })
+      expect(await booked(rig)).toEqual({ time: ['review-bot'], tokens: [['claude-opus-4-6', 6000, 30, 3, true]] })
+    })
+
+    it('those of a framework whose totals are reported', async () => {
+      const rig = await start()
+      trace.setGlobalTracerProvider(rig.provider)
+      onTestFinished(() => trace.disable())
+      const total = (all: number) => ({ total: all, noCache: all, cacheRead: 0, cacheWrite: 0 })
+      const generate = async (input: number) => {
+        let step = 0
+        const model = new MockLanguageModelV3({
+          modelId: 'claude-opus-4-6',
+          doGenerate: async () => {
+            step++
+            await sleep(5)
+            const usage = { inputTokens: total(input * step), outputTokens: { total: 10, text: 10, reasoning: 0 } }
+            const call = { type: 'tool-call', toolCallId: `c${step}`, toolName: 'look', input: '{}' } as const
+            return step < 3
+              ? { content: [call], finishReason: { unified: 'tool-calls', raw: '' }, usage, warnings: [] }
+              : {
+                  content: [{ type: 'text', text: 'done' }],
+                  finishReason: { unified: 'stop', raw: '' },
+                  usage,
+                  warnings: [],
+                }
+          },
+        })
+        const look = tool({ inputSchema: z.object({}), execute: async () => 'seen' })
+        const options = { stopWhen: stepCountIs(3), experimental_telemetry: { isEnabled: true } }
+        const { totalUsage } = await generateText({ model, prompt: 'x', tools: { look }, ...options })
+        return { input: totalUsage.inputTokens ?? 0, output: totalUsage.outputTokens ?? 0 }
+      }
+      await trackAgentRun(rig.tracer, REVIEW, async (run) => {
+        run.usage(await generate(100))
+        const both = [generate(1000), generate(10_000)].map(async (used) => run.usage(await used))
+        await Promise.all(both)
+      })
+      expect(await booked(rig)).toEqual({ time: ['review-bot'], tokens: [['claude-opus-4-6', 66_600, 90, 9, true]] })
     })
 
     it('one inside the agent span of a framework, whose sum is no third record', async () => {

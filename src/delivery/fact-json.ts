@@ -43,6 +43,7 @@ const FAILED = 1
 const FAILS_WITH_LAST_CALL = 2
 const MADE_UP = 4
 const STRAY = 8
+const REPORTED = 16
 
 /** The list for a fact, without the ids of its span and trace. */
 export function jsonOfFact(fact: SpanFact): FactJson {
@@ -50,7 +51,8 @@ export function jsonOfFact(fact: SpanFact): FactJson {
     (fact.failed ? FAILED : 0) |
     (fact.failsWithLastCall ? FAILS_WITH_LAST_CALL : 0) |
     (fact.isMadeUp ? MADE_UP : 0) |
-    (fact.isStray ? STRAY : 0)
+    (fact.isStray ? STRAY : 0) |
+    (fact.isReported ? REPORTED : 0)
   return [
     fact.kind,
     fact.scope,
@@ -94,6 +96,7 @@ export function factOfJson(traceId: string, spanId: string, json: FactJson): Spa
     agentName: agentName ?? undefined,
     isMadeUp: (flags & MADE_UP) > 0,
     isStray: (flags & STRAY) > 0,
+    isReported: (flags & REPORTED) > 0,
     serviceName: serviceName ?? undefined,
     ambientHints: ambientHints ?? undefined,
   }

@@ -89,9 +89,10 @@ export class LiveTimers {
 
   /** Takes over the timers of processes that are gone: each is looked for and, if it is there, deleted. */
   adopt(marks: readonly TimerMark[]): void {
-    if (this.#isClosed || !this.#isAble) return
-    const readyAt = this.#parts.now() + this.#parts.settings.reconcileAfterMs
-    for (const mark of marks) this.#timers.add(lostTimer(mark, readyAt))
+    if (this.#isClosed) return
+    // Who cannot look for them keeps their marks, for a process that can.
+    const now = this.#isAble ? this.#parts.now() : Number.POSITIVE_INFINITY
+    for (const mark of marks) this.#timers.add(lostTimer(mark, now, now + this.#parts.settings.reconcileAfterMs))
   }
 
   /** Whether the run that this record is of has a timer, or one that is to be started. */
@@ -147,11 +148,21 @@ export class LiveTimers {
     this.#forget(timer)
   }
 
-  /** Begins the next request if one is due, and counts it. Call it while requests are free; false when none is due. */
-  startDue(): boolean {
+  /**
+   * Begins the next request if one is due, and counts it. Call it while requests are free; false when none is due.
+   *
+   * @param mayStart Whether timers may be started: not while records wait, which need the requests.
+   */
+  startDue(mayStart = true): boolean {
     if (this.#isClosed) return false
-    const { budget, now } = this.#parts
-    for (let due = this.#timers.due(now()); due; due = this.#timers.due(now())) {
+    const { budget, now, counters } = this.#parts
+    if (this.#timers.hasRunning) {
+      for (const timer of this.#timers.queued()) {
+        counters.timersRefused++
+        this.#forget(timer)
+      }
+    }
+    for (let due = this.#timers.due(now(), mayStart); due; due = this.#timers.due(now(), mayStart)) {
       const { step, timer } = due
       if (step === 'start' && !this.#mayStart(timer)) {
         this.#forget(timer)
@@ -168,11 +179,6 @@ export class LiveTimers {
   /** Requests under way, less those of {@link book}. */
   get underWay(): number {
     return this.#calls.underWay
-  }
-
-  /** Whether nothing is queued, under way, or in doubt in a way that can be settled. */
-  get isIdle(): boolean {
-    return this.#isClosed || this.#timers.isIdle
   }
 
   /** When the next request is due, in milliseconds of the clock; `Infinity` when none is. */

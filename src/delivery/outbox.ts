@@ -79,7 +79,7 @@ export interface OutboxHost {
   snapshot(): Memory
   /** Takes in what a process left that is gone: sessions that it did not finish are interrupted. */
   restore(memory: Memory): void
-  /** Lets go of all sessions, because another process has taken them over. */
+  /** Lets go of all sessions and timers, because another process has taken them over. */
   abandon(): void
 }
 

@@ -147,7 +147,7 @@ export class Sender {
     if (!this.#knowsHeld) this.#callbacks.guard('outbox', () => this.#lookAfterHeld())
     const isWell = this.#callbacks.guard('outbox', () => {
       while (taken.length + this.#underWay < this.#budget.slots && this.#budget.waitMs(this.#now()) === 0) {
-        if (this.#lookUps.startDue() || this.timers.startDue()) continue
+        if (this.#lookUps.startDue() || this.timers.startDue(!this.#hasWaiting)) continue
         const record = outbox.take()
         if (!record) break
         this.#budget.start(this.#now())
@@ -225,7 +225,6 @@ export class Sender {
     this.#budget.resume(this.#now())
     this.#parts.counters.recordsDelivered++
     this.#parts.outbox.delivered(record.key)
-    this.timers.delivered(record.key)
     this.#reconciler.delivered(record, this.#now())
     this.timers.delivered(record.key)
     this.#callbacks.tell({ record, status: 'delivered', ...receipt })

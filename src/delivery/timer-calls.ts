@@ -175,7 +175,8 @@ export class TimerCalls {
     else if (timer.isUnanswered) {
       timer.isRare = true
       timer.readyAt = this.#parts.now() + RARE_LIST_MS
-    } else this.#events.onGone(timer)
+    } else if (this.#parts.now() < timer.startedBy) timer.readyAt = timer.startedBy
+    else this.#events.onGone(timer)
   }
 
   #foundAs(timer: Timer, [id = '', ...copies]: readonly string[]): void {

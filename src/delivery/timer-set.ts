@@ -43,6 +43,11 @@ export class TimerSet {
     return [...this.#timers.values()]
   }
 
+  /** Those that wait for their start. */
+  queued(): readonly Timer[] {
+    return this.all().filter(({ state, work }) => state === 'queued' && !work)
+  }
+
   /** Parts a timer from its run, which is booked without it, if at all. */
   release({ run }: Timer): void {
     if (run) this.#ofRecord.delete(run.recordKey)
@@ -55,8 +60,8 @@ export class TimerSet {
   }
 
   /** The first request that is due. */
-  due(now: number): DueStep | undefined {
-    const startsAt = this.#startsAt()
+  due(now: number, mayStart = true): DueStep | undefined {
+    const startsAt = mayStart ? this.#startsAt() : Number.POSITIVE_INFINITY
     for (const timer of this.#timers.values()) {
       const step = dueAt(timer, startsAt) <= now ? stepOf(timer) : undefined
       if (step) return { step, timer }
@@ -67,12 +72,13 @@ export class TimerSet {
   /**
    * When the next request is due; `Infinity` when none is.
    *
-   * @param isNeeded Whether starts are left out, which nobody has to wait for.
+   * @param isNeeded Whether what nobody has to wait for is left out: starts, and the search for timers that were lost.
    */
   nextAt(now: number, isNeeded = false): number {
     const startsAt = isNeeded ? Number.POSITIVE_INFINITY : this.#startsAt()
     let next = Number.POSITIVE_INFINITY
     for (const timer of this.#timers.values()) {
+      if (isNeeded && timer.state === 'lost') continue
       const at = dueAt(timer, startsAt)
       if (at < next && stepOf(timer)) next = Math.max(at, now)
     }
@@ -93,11 +99,6 @@ export class TimerSet {
   /** Whether a timer of ours runs and is to run on. Keito runs one per user, so it would refuse another. */
   get hasRunning(): boolean {
     return this.all().some(({ state, wish }) => state === 'running' && wish === 'run')
-  }
-
-  /** Whether nothing is left to do, or only what may come to nothing again. */
-  get isIdle(): boolean {
-    return this.all().every((timer) => !timer.work && (timer.isRare || !stepOf(timer)))
   }
 
   /** When the next timer may be started; `Infinity` while one of ours is being started or about to end. */

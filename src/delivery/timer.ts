@@ -46,6 +46,8 @@ export interface Timer {
   copies: readonly string[]
   /** Next request not before this time, in milliseconds of the sender's clock. */
   readyAt: number
+  /** When a late start of it must have happened, as far as it is lost. */
+  startedBy: number
   /** Requests in a row that came to nothing. */
   failures: number
   /** The requests under way, until they have ended. */
@@ -74,6 +76,7 @@ export type Step = 'start' | 'find' | 'stop' | 'delete' | 'blank'
 const FRESH = {
   id: '',
   copies: [],
+  startedBy: 0,
   failures: 0,
   work: undefined,
   isUnanswered: false,
@@ -94,10 +97,11 @@ export function queuedTimer(run: RunTimer, now: number): Timer {
 /**
  * A timer that perhaps was started by a process that is gone.
  *
- * @param readyAt When a late start of it must have happened, in milliseconds of the sender's clock.
+ * @param now When to look for it first, in milliseconds of the sender's clock.
+ * @param startedBy When a late start of it must have happened: not there then, it is nowhere.
  */
-export function lostTimer(mark: TimerMark, readyAt: number): Timer {
-  return { ...FRESH, mark, run: undefined, wish: 'remove', state: 'lost', readyAt, isMarked: true }
+export function lostTimer(mark: TimerMark, now: number, startedBy: number): Timer {
+  return { ...FRESH, mark, run: undefined, wish: 'remove', state: 'lost', readyAt: now, startedBy, isMarked: true }
 }
 
 /** The request that a timer needs next; undefined when it has all that its run wants. */

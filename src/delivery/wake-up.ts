@@ -1,5 +1,5 @@
 /**
- * The one timer of the sender: wakes it when the next thing can be done. It keeps no process alive.
+ * A timer that wakes its owner when the next thing can be done. It keeps no process alive.
  *
  * @module
  */

@@ -67,11 +67,16 @@ export interface SpanFact {
   readonly isMadeUp: boolean
   /** It has no parent although its emitter always gives it one: the host has no context manager, so no span has. */
   readonly isStray: boolean
+  /** No instrumentation saw this call: the host told its tokens, and may have told a sum of several calls as one. */
+  readonly isReported: boolean
   /** `service.name` of the resource. */
   readonly serviceName?: string | undefined
   /** What baggage at the start of the span, and under it `keito.*` attributes of the resource, say about booking. */
   readonly ambientHints?: Attribution | undefined
 }
+
+/** Our own attribute of spans whose usage the host reported (`trackAgentRun`): `true`. */
+export const USAGE_REPORTED = 'keito.usage.reported'
 
 /** No tokens at all. */
 export const NO_USAGE: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, reasoning: 0 }

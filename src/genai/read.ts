@@ -10,7 +10,7 @@ import { intervalOf } from '../otel/time.ts'
 import { readBaggage } from './ambient.ts'
 import type { Attributes, Dialect, IdentityNames, Role } from './dialect.ts'
 import { DIALECTS } from './dialects/index.ts'
-import type { FactKind, SpanFact } from './fact.ts'
+import { type FactKind, type SpanFact, USAGE_REPORTED } from './fact.ts'
 import { type Attribution, mergeAttributions, readHints } from './hints.ts'
 import { readUsage } from './usage.ts'
 
@@ -110,6 +110,7 @@ function factOf(span: SpanLike, { dialect, role }: FoundRole, baggage?: Baggage)
       (NAMED_KINDS.has(kind) && !dialect.namesFunctions && !isMadeUp ? textOf(span.name) : undefined),
     isMadeUp,
     isStray: role.isInner === true && parentSpanId === undefined,
+    isReported: attributes[USAGE_REPORTED] === true,
     serviceName: serviceNameOf(span.resource.attributes),
     ambientHints: ambientHintsOf(span, baggage),
   }

@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { USAGE_REPORTED } from '../genai/fact.ts'
 import { countOf, textOf } from '../otel/attributes.ts'
 
-/** The tokens of one model call, for `AgentRun.usage`. */
+/**
+ * The tokens of one model call, for `AgentRun.usage`. A total of several calls is recorded as one call; it is recognised
+ * as their sum where the calls were traced as well.
+ */
 export interface RunUsage {
   /**
    * Input tokens, those read from and written to the cache included. Anthropic reports them apart: add its
@@ -36,7 +40,7 @@ export interface UsageDefaults {
 export interface UsageReading {
   readonly model: string | undefined
   /** Undefined when the usage cannot be recorded: half a count would pass for a whole one. */
-  readonly attributes: Readonly<Record<string, string | number>> | undefined
+  readonly attributes: Readonly<Record<string, string | number | boolean>> | undefined
   /** Fields that hold no count of tokens, each with the kind of value it holds. Never the value itself. */
   readonly problems: readonly string[]
 }
@@ -57,7 +61,10 @@ const PARTS = {
 export function readRunUsage(used: RunUsage, defaults: UsageDefaults): UsageReading {
   const model = textOf(used.model) ?? textOf(defaults.model)
   const provider = textOf(used.provider) ?? textOf(defaults.provider)
-  const attributes: Record<string, string | number> = { 'gen_ai.operation.name': 'chat' }
+  const attributes: Record<string, string | number | boolean> = {
+    'gen_ai.operation.name': 'chat',
+    [USAGE_REPORTED]: true,
+  }
   if (model !== undefined) attributes['gen_ai.request.model'] = model
   if (provider !== undefined) attributes['gen_ai.provider.name'] = provider
 

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { context, INVALID_SPAN_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { ConfigError } from '../errors.ts'
 import { attributesOf } from '../genai/ambient.ts'
 import type { Attribution } from '../genai/hints.ts'
 import { textOf } from '../otel/attributes.ts'
 import type { RunUsage } from './run-usage.ts'
+import { tellHost } from './tell-host.ts'
 import type { RunSpanLike, TracerLike } from './tracer.ts'
 import { UsageRecorder } from './usage-recorder.ts'
 
@@ -31,8 +32,15 @@ export interface AgentRun<S = unknown> {
   /** The trace id: `metadata.session_id` of all records of the run. Zeros where nothing is traced. */
   readonly sessionId: string
   /**
-   * Records the tokens of one model call that has ended. Call it right after each call. Tokens that are no count are
-   * ignored with a warning through `diag`, and so is everything after the run has ended; it never throws.
+   * Records the tokens of one model call that has ended. Report one call at a time, right after it. Tokens that are no
+   * count are ignored with a warning through `diag`, and so is everything after the run has ended; it never throws.
+   *
+   * Calls that are traced as well are billed once, also when what is reported is their total, as long as it adds up: to
+   * all of them so far, to those since the report before, or to those of one framework span. So report traced calls one
+   * by one, or their total, and no total that mixes traced calls with others.
+   *
+   * When a reported call began is not known. With `hours: 'active'` it counts no time beside traced calls and tools;
+   * where reports are all that is known of a run, the time up to the last of them counts.
    */
   usage(used: RunUsage): void
 }
@@ -41,11 +49,12 @@ export interface AgentRun<S = unknown> {
  * Runs work as an agent run: its duration becomes hours, the tokens it reports become expenses. The span of the run is
  * active meanwhile, so that traced calls within it belong to it. Within a traced agent it is a part of that one's run.
  *
- * A call that an instrumentation records as well is billed once, as long as the tracer is not the instrumentation's own
- * and its usage is reported when it ends.
+ * A call that an instrumentation records as well is billed once, as long as the tracer is not the instrumentation's own.
+ * Totals of traced calls are recognised when they add up; see {@link AgentRun.usage}.
  *
  * @param tracer A tracer of your own, of a provider that Keito's exporter or processor belongs to. With a no-op tracer
- * the work is done all the same, and nothing is recorded.
+ * the work is done all the same, and nothing is recorded; so too when a span processor of the host fails to take the
+ * span of the run, with a warning through `diag`.
  * @param config Who works, and where it is booked.
  * @param work Does the work, synchronously or not. A run whose work throws or rejects has failed.
  * @returns What the work returns. What it throws or rejects with is passed on as it is; no message of it is recorded.
@@ -67,7 +76,8 @@ export async function trackAgentRun<T, S extends RunSpanLike = RunSpanLike>(
 ): Promise<T> {
   const { name, attributes } = identityOf(config)
   const startMs = Date.now()
-  const span = tracer.startSpan(`invoke_agent ${name}`, { kind: SpanKind.INTERNAL, attributes })
+  const span = startedSpan(tracer, `invoke_agent ${name}`, attributes)
+  if (!span) return work(untracedRun())
   const active = trace.setSpan(context.active(), span as unknown as Span)
   const recorder = new UsageRecorder(tracer, active, config, startMs)
   const run: AgentRun<S> = {
@@ -85,6 +95,26 @@ export async function trackAgentRun<T, S extends RunSpanLike = RunSpanLike>(
     // The host may have ended it; a second end would be a warning.
     quietly(() => span.isRecording() && span.end())
   }
+}
+
+/** The SDK lets through what a span processor throws at the start of a span. */
+function startedSpan<S extends RunSpanLike>(
+  tracer: TracerLike<S>,
+  name: string,
+  attributes: Identity['attributes'],
+): S | undefined {
+  try {
+    return tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes })
+  } catch {
+    tellHost('the run is not traced, and its hours and usage are not billed, because a span processor failed')
+    return undefined
+  }
+}
+
+/** A run that nobody records. Its span is not made active: what is traced within belongs to what is around it. */
+function untracedRun<S extends RunSpanLike>(): AgentRun<S> {
+  const span = trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+  return { span: span as unknown as S, sessionId: INVALID_SPAN_CONTEXT.traceId, usage: () => undefined }
 }
 
 interface Identity {

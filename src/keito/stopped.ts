@@ -21,7 +21,7 @@ export function outcomeOfStop(outcome: Outcome<unknown>): Outcome<unknown> {
  * does not know the field ignores it: an entry that still runs in the answer was not stopped, and never will be that way.
  */
 export function outcomeOfStopByUpdate(outcome: Outcome<unknown>): Outcome<unknown> {
-  const stillRuns = outcome.type === 'accepted' && isFields(outcome.value) && outcome.value.is_running === true
-  if (!stillRuns) return outcomeOfStop(outcome)
+  if (outcome.type !== 'accepted') return outcomeOfStop(outcome)
+  if (isFields(outcome.value) && outcome.value.is_running === false) return outcome
   return { type: 'rejected', status: 400, reason: 'the entry still runs after an update with is_running: false' }
 }

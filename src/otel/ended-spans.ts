@@ -49,18 +49,22 @@ export class EndedSpans {
     // What ends meanwhile is not waited for, or a busy host would never see the end.
     let left = this.#spans.length
     while (left > 0 && this.#spans.length > 0) {
-      left -= this.#handOn()
       const leftMs = endAt - performance.now()
-      if (this.#awaited && leftMs > 0) await settledWithin(this.#awaited.ready, leftMs)
-      else if (this.#awaited) this.#giveUpOnResource()
-      else await settledWithin(undefined, 0)
+      if (leftMs <= 0) this.#giveUpOnResource()
+      left -= this.#handOn(leftMs > 0)
+      await settledWithin(this.#awaited?.ready, this.#awaited ? leftMs : 0)
     }
   }
 
-  /** Lets go of what is left and stops. */
-  close(): void {
+  /** Hands on at once what need not wait for its resource. */
+  handOnDue(): void {
+    while (this.#handOn() > 0);
+  }
+
+  /** Stops, and lets go of what is left. Returns how many spans those were. */
+  close(): number {
     clearTimeout(this.#timer)
-    this.#spans = []
+    return this.#spans.splice(0).length
   }
 
   #wakeIn(ms: number): void {
@@ -73,12 +77,16 @@ export class EndedSpans {
     this.#timer.unref?.()
   }
 
-  /** Hands on one slice, up to the first span whose resource is not ready. Returns how many spans those were. */
-  #handOn(): number {
+  /**
+   * Hands on one slice. Returns how many spans those were.
+   *
+   * @param isPatient Whether to stop at the first span whose resource is not ready.
+   */
+  #handOn(isPatient = true): number {
     if (this.#awaited) return 0
     let count = 0
     for (const span of this.#spans) {
-      if (count === SLICE || this.#waitsFor(span)) break
+      if (count === SLICE || (isPatient && this.#waitsFor(span))) break
       count++
     }
     if (count > 0) this.#take(this.#spans.splice(0, count))

@@ -11,7 +11,7 @@ import type { TraceView } from './trace.ts'
  * Reads what a span, then its ancestors, then its surroundings say, key by key. What was found on a way up is
  * remembered: agents can lie thousands deep.
  */
-export function attributionsIn(trace: TraceView): (fact: SpanFact) => Attribution {
+export function attributionsIn(trace: Pick<TraceView, 'placeOf'>): (fact: SpanFact) => Attribution {
   const known = new Map<string, Attribution | undefined>()
 
   const saidFrom = (spanId: string): Attribution | undefined => {

@@ -61,13 +61,16 @@ export class Completion {
   /** Whether nothing is missing of a session, as far as can be told. */
   isComplete(session: Session): boolean {
     // Of a session that another process began, this one does not know what is open.
-    if (!this.#openSpans || session.isInterrupted) return session.isWhole
-    return !this.#openSpans.has(session.traceId)
+    const { traceId, isInterrupted, isWhole } = session
+    if (!this.#openSpans || isInterrupted || this.#openSpans.wasLetGo(traceId)) return isWhole
+    return !this.#openSpans.has(traceId)
   }
 
   /** Whether a settled session may be forgotten: no run of it can still end with hours to bill. */
   isOver(session: Session): boolean {
-    return this.#openSpans ? !this.#openSpans.has(session.traceId) : session.rootHasArrived
+    const { traceId, rootHasArrived } = session
+    if (!this.#openSpans || this.#openSpans.wasLetGo(traceId)) return rootHasArrived
+    return !this.#openSpans.has(traceId)
   }
 
   /** Whether a session in which nothing of interest has happened may be forgotten. */

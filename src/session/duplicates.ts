@@ -18,6 +18,8 @@ export interface TwinView {
   usageOf(fact: SpanFact): ReportedUsage | undefined
   /** The name the call is billed under. */
   modelOf(fact: SpanFact): string | undefined
+  /** All records of the call, this one among them. */
+  recordsOf(fact: SpanFact): readonly SpanFact[]
 }
 
 /** One call as several instrumentations recorded it. One of them owns its tokens; the others are dropped. */
@@ -57,6 +59,10 @@ export class TwinBook implements TwinView {
     if (!cluster) return modelOf(fact)
     const members = innermostFirst(cluster.members)
     return members.find((member) => member.responseModel)?.responseModel ?? members.map(modelOf).find(Boolean)
+  }
+
+  recordsOf(fact: SpanFact): readonly SpanFact[] {
+    return this.#clusters.get(fact)?.members ?? [fact]
   }
 
   /**
@@ -141,15 +147,19 @@ function innermostFirst(members: readonly SpanFact[]): readonly SpanFact[] {
   return members.toSorted((a, b) => Number(a.endNs - a.startNs - (b.endNs - b.startNs)) || byStart(a, b))
 }
 
-/** The record inside an agent owns the call, else one with a parent, else one with usage; of several the outermost. */
+/**
+ * The record inside an agent owns the call, else one with a parent, else one with usage. Of several the outermost, but
+ * one that the host reported only if there is no other.
+ */
 function ownerOf(calls: readonly PlacedCall[]): SpanFact {
   const choices = [
     calls.filter(({ node }) => isInsideWork(node)),
     calls.filter(({ node }) => node.fact.parentSpanId !== undefined),
     calls.filter(({ node }) => node.fact.usage !== undefined),
   ]
-  const candidates = choices.find((some) => some.length > 0) ?? calls
-  const outermost = innermostFirst(candidates.map(({ node }) => node.fact)).at(-1)
+  const candidates = (choices.find((some) => some.length > 0) ?? calls).map(({ node }) => node.fact)
+  const traced = candidates.filter((fact) => !fact.isReported)
+  const outermost = innermostFirst(traced.length > 0 ? traced : candidates).at(-1)
   if (!outermost) throw new Error('a call that several layers recorded has no record')
   return outermost
 }

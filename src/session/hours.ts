@@ -13,7 +13,8 @@ export const MAX_ENTRY_NS = 24n * 3600n * 1_000_000_000n
 const ACTIVE: ReadonlySet<FactKind> = new Set(['llm', 'embedding', 'tool'])
 
 /**
- * The intervals of a run that count as hours, without overlaps.
+ * The intervals of a run that count as hours, without overlaps. Of a call that the host reported only the end is known,
+ * so it counts as `active` time only where nothing else is known of the run: then all time up to the last report does.
  *
  * @param run The span of the run.
  * @param members All facts within the run.
@@ -37,8 +38,11 @@ export function knownIntervals(members: readonly SpanFact[], policy: HourPolicy)
   return policy === 'wall' && first && last ? [{ startNs: first.startNs, endNs: last.endNs }] : union
 }
 
+/** Reported calls begin with their run; beside them, what was traced tells waiting from work. */
 function activeIntervals(members: readonly SpanFact[]): readonly SpanFact[] {
-  return members.filter((fact) => ACTIVE.has(fact.kind))
+  const active = members.filter((fact) => ACTIVE.has(fact.kind))
+  const traced = active.filter((fact) => !fact.isReported)
+  return traced.length > 0 ? traced : active
 }
 
 /** How many time entries a duration makes: one for each begun 24 hours, at least one. */

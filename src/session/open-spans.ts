@@ -6,8 +6,9 @@
 import type { Baggage } from '@opentelemetry/api'
 import { type Said, saidSince } from '../genai/ambient.ts'
 import { type Attribution, mergeAttributions, readHints } from '../genai/hints.ts'
-import { kindOf } from '../genai/read.ts'
+import { kindOf, readFact } from '../genai/read.ts'
 import type { SpanLike } from '../otel/span.ts'
+import { Forgotten } from './forgotten.ts'
 import { isWork } from './kinds.ts'
 import type { Place } from './trace.ts'
 
@@ -31,12 +32,13 @@ export type StartedSpan = Pick<OpenSpan, 'span' | 'parentId' | 'said' | 'baggage
 
 /**
  * Remembers spans while they are open. Bounded: some never end, so beyond a number of spans the trace that began first
- * is let go. What is known of it is settled then, and what still ends of it later is an addition.
+ * is let go, and treated as an exporter treats all traces.
  */
 export class OpenSpans {
   readonly #traces = new Map<string, Map<string, OpenSpan>>()
   /** Starts inside of something that says where work is booked, also of spans that have ended or were let go of. */
   readonly #starts = new WeakMap<object, OpenSpan>()
+  readonly #letGo = new Forgotten()
   readonly #maxSpans: number
   #size = 0
 
@@ -78,6 +80,11 @@ export class OpenSpans {
     return trace.size === 0 && this.#traces.delete(traceId)
   }
 
+  /** Whether spans of a trace may be open that are not known any more. */
+  wasLetGo(traceId: string): boolean {
+    return this.#letGo.has(traceId)
+  }
+
   /** Whether spans of a trace are open. */
   has(traceId: string): boolean {
     return this.#traces.has(traceId)
@@ -101,13 +108,17 @@ export class OpenSpans {
     const opened = this.get(traceId, spanId)
     if (!opened) return undefined
     const { span, parentId } = opened
-    return { parentId, hints: hintsOver(readHints(span.attributes)?.hints, opened), kind: kindOf(span) }
+    const hints = safely(() => readHints(span.attributes)?.hints)
+    const kind = safely(() => kindOf(span))
+    const agentName = kind === 'agent' ? safely(() => agentNameOf(span)) : undefined
+    return { parentId, hints: hintsOver(hints, opened), kind, agentName }
   }
 
   #letGoOfOldest(): void {
     const [oldest] = this.#traces
     if (!oldest) return
     this.#traces.delete(oldest[0])
+    this.#letGo.add(oldest[0])
     this.#size -= oldest[1].size
   }
 }
@@ -116,6 +127,11 @@ export class OpenSpans {
 export function hintsOver(hints: Attribution | undefined, opened: OpenSpan | undefined): Attribution | undefined {
   const around = opened?.saidHere
   return hints && around ? mergeAttributions([hints, around]) : (hints ?? around)
+}
+
+function agentNameOf(span: SpanLike): string | undefined {
+  const reading = readFact(span)
+  return reading === 'unreadable' ? undefined : reading?.fact.agentName
 }
 
 /** The getters of an open span are the host's. One that cannot be read is counted when it ends. */

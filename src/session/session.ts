@@ -4,12 +4,12 @@
  * @module
  */
 import type { SpanFact } from '../genai/fact.ts'
-import type { Attribution } from '../genai/hints.ts'
+import { type Attribution, mergeAttributions } from '../genai/hints.ts'
 import { isCall } from './kinds.ts'
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts'
 import type { OpenSpans } from './open-spans.ts'
 import type { SpanState } from './state.ts'
-import type { Place, TraceView } from './trace.ts'
+import { type Place, placesAbove, type TraceView } from './trace.ts'
 
 const NO_FACTS: ReadonlyMap<string, SpanFact> = new Map()
 const NO_HINTS: ReadonlyMap<string, Attribution> = new Map()
@@ -120,7 +120,9 @@ export class Session implements TraceView {
 
   placeOf(spanId: string): Place | undefined {
     if (!this.parents.has(spanId)) return this.#open?.placeOf(this.traceId, spanId)
-    return { parentId: this.parents.get(spanId), hints: this.hints.get(spanId), kind: this.facts.get(spanId)?.kind }
+    const fact = this.facts.get(spanId)
+    const agentName = fact?.kind === 'agent' ? fact.agentName : undefined
+    return { parentId: this.parents.get(spanId), hints: this.hints.get(spanId), kind: fact?.kind, agentName }
   }
 
   /** Spans remembered of it. */
@@ -129,11 +131,13 @@ export class Session implements TraceView {
   }
 
   #stateOf(spanId: string): SpanState {
-    return {
-      spanId,
-      parentId: this.parents.get(spanId),
-      fact: this.#facts?.get(spanId),
-      hints: this.#hints?.get(spanId),
-    }
+    const parentId = this.parents.get(spanId)
+    const own = this.#hints?.get(spanId)
+    // Open spans are not written down, and another process never sees them: what they say goes with those below.
+    const isBelowOpen = parentId !== undefined && !this.parents.has(parentId)
+    const places = isBelowOpen ? [...placesAbove(spanId, (id) => this.placeOf(id))] : []
+    const above = places.flatMap(({ hints }) => hints ?? [])
+    const hints = above.length > 0 ? mergeAttributions([own, ...above]) : own
+    return { spanId, parentId, fact: this.#facts?.get(spanId), hints }
   }
 }

@@ -21,7 +21,7 @@ import { isWork } from './kinds.ts'
 import { addUsage, totalOf } from './merge.ts'
 import { runsOf } from './runs.ts'
 import { type RunOutcome, SESSION_RUN_ID } from './settlement.ts'
-import type { TraceView } from './trace.ts'
+import { placesAbove, type TraceView } from './trace.ts'
 import { byStart, isAbove, type Node, type SessionTree } from './tree.ts'
 
 /** All tokens of one model within a run. */
@@ -144,7 +144,7 @@ export function statementOf(
       contains: new Set(nodes.map((node) => node.fact.spanId)),
       liesIn: new Set([SESSION_RUN_ID]),
       isAdrift: false,
-      agentName: spans.find((fact) => fact.agentName !== undefined)?.agentName,
+      agentName: spans.find((fact) => fact.agentName !== undefined)?.agentName ?? agentAbove(trace, spans),
       outcome,
       spans,
       ...(worked ? { worked } : {}),
@@ -180,6 +180,18 @@ function idsAbove(node: Node | undefined): readonly string[] {
   const ids: string[] = []
   for (let at = node?.parent; at; at = at.parent) ids.push(at.fact.spanId)
   return ids
+}
+
+/** The agent that spans without a run lie in: one whose span has not ended. Undefined where there are several. */
+function agentAbove(trace: TraceView, spans: readonly SpanFact[]): string | undefined {
+  const names = spans.map(({ spanId }) => {
+    for (const { kind, agentName } of placesAbove(spanId, (id) => trace.placeOf(id))) {
+      if (kind === 'agent') return agentName
+    }
+    return undefined
+  })
+  const [name] = names
+  return names.every((other) => other === name) ? name : undefined
 }
 
 /** An agent span that was made up around others goes by the first agent in it. */

@@ -115,10 +115,10 @@ export class SessionStore {
     this.#completion.noteEnded(traceId)
   }
 
-  /** Whether a span was taken in, as far as is remembered. */
+  /** Whether a span was taken in, while its session is remembered. */
   has(traceId: string, spanId: string): boolean {
     const session = this.#sessionOf(traceId) ?? this.#empty.get(traceId)
-    return session ? session.parents.has(spanId) : this.#forgotten.has(traceId)
+    return session?.parents.has(spanId) ?? false
   }
 
   /** Whether a session waits to be settled. */

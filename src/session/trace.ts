@@ -14,6 +14,8 @@ export interface Place {
   readonly hints: Attribution | undefined
   /** What it is, as far as is known; undefined for a span that holds nothing for us. */
   readonly kind: FactKind | undefined
+  /** The name of the agent that it is. */
+  readonly agentName: string | undefined
 }
 
 /** What is known of one trace. */
@@ -33,15 +35,13 @@ export interface TraceView {
   placeOf(spanId: string): Place | undefined
 }
 
-/** What a span, then its ancestors say about where work is booked. */
-export function hintsFrom(spanId: string, placeOf: TraceView['placeOf']): readonly Attribution[] {
-  const nearestFirst: Attribution[] = []
-  const seen = new Set<string>()
-  for (let id: string | undefined = spanId; id !== undefined && !seen.has(id); ) {
+/** The places of the spans above one, the nearest first, as far as they are known. */
+export function* placesAbove(spanId: string, placeOf: TraceView['placeOf']): Generator<Place> {
+  const seen = new Set([spanId])
+  for (let id = placeOf(spanId)?.parentId; id !== undefined && !seen.has(id); ) {
     seen.add(id)
-    const place: Place | undefined = placeOf(id)
-    if (place?.hints) nearestFirst.push(place.hints)
+    const place = placeOf(id)
+    if (place) yield place
     id = place?.parentId
   }
-  return nearestFirst
 }

@@ -40,7 +40,7 @@ export function* pairsOf(
   calls: readonly PlacedCall[],
   mayJoin: (a: SpanFact, b: SpanFact) => boolean,
 ): Generator<TwinPair> {
-  const sorted = calls.toSorted((x, y) => byStart(x.node.fact, y.node.fact))
+  const sorted = calls.toSorted((x, y) => byTime(x.node.fact, y.node.fact))
   const layersOf = createLayersFinder()
   const mayPair = (a: Node, b: Node) => !shareScope(layersOf(a), layersOf(b))
   if (sorted.length <= MAX_COMPARED) {
@@ -49,6 +49,14 @@ export function* pairsOf(
   }
   const mayStillPair = (a: Node, b: Node) => mayJoin(a.fact, b.fact) && mayPair(a, b)
   for (const [i, a] of sorted.entries()) yield* bestFirst(rankedPairs(a, sorted, i + 1, MAX_NEAREST, mayStillPair))
+}
+
+/**
+ * Calls that a host reported all begin with their run. The one reported first comes first, because any call that it can
+ * be may also be one that was reported later, but not the other way round.
+ */
+function byTime(a: SpanFact, b: SpanFact): number {
+  return Number(a.startNs - b.startNs || a.endNs - b.endNs) || byStart(a, b)
 }
 
 interface RankedPair extends TwinPair {
@@ -143,13 +151,19 @@ function topOf(node: Node): Node {
   return top
 }
 
-function mayBeOneModel(a: SpanFact, b: SpanFact): boolean {
+/** Whether no name of theirs says that two records are of different models. */
+export function mayBeOneModel(a: SpanFact, b: SpanFact): boolean {
   return modelOf(a) === undefined || modelOf(b) === undefined || sameFamily(a, b)
 }
 
-/** Some emitters are one output token off. A layer that is blind to the cache shows the input without it. */
-function sameNumbers(a: ReportedUsage, b: ReportedUsage): boolean {
-  if (Math.abs(a.output - b.output) > 1) return false
+/**
+ * Whether two records show the same tokens. Some emitters are one output token off. A layer that is blind to the cache
+ * shows the input without it.
+ *
+ * @param calls How many calls are added up in them. @default 1
+ */
+export function sameNumbers(a: ReportedUsage, b: ReportedUsage, calls = 1): boolean {
+  if (Math.abs(a.output - b.output) > calls) return false
   if ([b.input, b.rawInput].some((input) => input === a.input || input === a.rawInput)) return true
   return isBlindView(a, b) || isBlindView(b, a)
 }

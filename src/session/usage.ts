@@ -12,6 +12,7 @@ import { withoutFlatSums } from './flat-sums.ts'
 import { isWork } from './kinds.ts'
 import { excessUsage, fillUsage, modelOf, totalOf } from './merge.ts'
 import { pollClaims, withoutRepeats } from './repeats.ts'
+import { withoutReportedSums } from './reported.ts'
 import { isSameCall, sumOf } from './same-call.ts'
 import { type ScopePair, ScopePairs } from './scope-pairs.ts'
 import { isAbove, type Node, type SessionTree } from './tree.ts'
@@ -45,8 +46,9 @@ export function countUsage(tree: SessionTree, twins: TwinView, strayScopes: Read
   }
   const owned = counter.claims
   const calls = withoutFlatSums(withoutRepeats(rootedFirst(owned)))
-  const claims = [...calls, ...pollClaims(tree, calls)]
-  const suppressed = counter.suppressed + owned.length - calls.length
+  const known = [...calls, ...pollClaims(tree, calls)]
+  const claims = withoutReportedSums(known, twins)
+  const suppressed = counter.suppressed + owned.length - calls.length + known.length - claims.length
   return { claims, suppressed, duplicates: counter.duplicates }
 }
 

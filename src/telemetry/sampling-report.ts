@@ -26,7 +26,7 @@ export function createSamplingReport(log: Log, env: Parameters<typeof ratioInEnv
 }
 
 function messageOf(ratio: number): string {
-  const percent = ratio < 0.1 ? (ratio * 100).toPrecision(1) : Math.round(ratio * 100)
+  const percent = Number((ratio * 100).toPrecision(ratio < 0.1 ? 1 : 2))
   return (
     `A sampler lets only about ${percent} % of traces through; hours and tokens of the others are missing. To bill ` +
     'them all, use KeitoSpanProcessor, and a sampler that records what it does not sample: billingSampler(root), or ' +

@@ -14,7 +14,7 @@ export interface KeitoStats {
   readonly spansIgnored: number
   /** Spans that could not be read (hostile or broken objects). Nothing of them is billed. */
   readonly spansUnreadable: number
-  /** Spans that came after their session had been closed and forgotten. Nothing of them is billed. */
+  /** Spans that came after their session had been closed and forgotten, or after the shutdown of a processor. Nothing of them is billed. */
   readonly spansLate: number
   /** Spans that another exporter or processor with the same destination has. Nothing of them is billed here. */
   readonly spansElsewhere: number

@@ -162,10 +162,13 @@ export async function aTimerWorld(options: WorldOptions = {}) {
     return sandbox.timeEntries().some(({ metadata }) => metadata?.idempotency_key === key)
   }
 
+  const isIdle = () => timers.underWay === 0 && timers.nextAt(now()) - now() >= 600_000
   return {
     sandbox,
     client,
     timers,
+    /** Whether nothing is to be done soon; what may come to nothing again is tried rarely. */
+    isIdle,
     /** What became of the timers so far. */
     counts: () => ({
       started: counters.timersStarted,
@@ -195,7 +198,7 @@ export async function aTimerWorld(options: WorldOptions = {}) {
     book: (run: string, hours?: number) => deliver(runRecord(run, hours)),
     /** Waits until nothing is left to do for timers. */
     async settled() {
-      for (const until = now() + 600_000; !timers.isIdle; await sleep(options.simulated ? 200 : 3)) {
+      for (const until = now() + 600_000; !isIdle(); await sleep(options.simulated ? 200 : 3)) {
         if (now() > until) throw new Error('the timers do not come to rest')
       }
     },
