@@ -23,7 +23,7 @@ export interface LiveParts {
   readonly settings: Settings
   readonly openSpans: OpenSpans
   readonly store: SessionStore
-  readonly timers: Pick<LiveTimers, 'start' | 'end' | 'discard'>
+  readonly timers: Pick<LiveTimers, 'start' | 'end' | 'discard' | 'leave'>
 }
 
 /**
@@ -124,6 +124,7 @@ export class LiveRuns {
     this.#isClosed = true
     this.#candidates.clear()
     for (const recordKey of this.#runs.keys()) this.#discard(recordKey)
+    this.#parts.timers.leave()
   }
 
   /** Starts the timer of a span, if it is to have one. False when it is too early to know whose service it is. */

@@ -18,8 +18,11 @@ import {
   memoryOutbox,
   type RunSummary,
 } from '../src/index.ts'
+import { LiveRuns } from '../src/live.ts'
 import { type KeitoSandboxOptions, startKeitoSandbox } from '../src/testing/index.ts'
+import { someSettings } from './helpers/billing.ts'
 import { ledgerOf, runningIn } from './helpers/ledgers.ts'
+import { LiveDesk } from './helpers/live-desk.ts'
 import {
   countedIds,
   type LiveRig,
@@ -30,6 +33,7 @@ import {
   startLiveRig,
   tellWork,
 } from './helpers/live-rig.ts'
+import { aTrace } from './helpers/spans.ts'
 import { at, below, CHAT, HTTP, within } from './helpers/told.ts'
 
 const closers: (() => Promise<void>)[] = []
@@ -672,10 +676,10 @@ describe.concurrent('when Keito is not well', () => {
     const isExpense = ({ path }: { readonly path: string }) => path.endsWith('/expenses')
     const faults: KeitoSandboxOptions['faults'] = { rate: 1, kinds: ['unavailable'], on: isExpense, retryAfterS: 0 }
     const rig = await aRig({ outbox: memoryOutbox({ maxRecords: 1 }) }, { faults })
-    rig.begin('first').call(1).fail(60)
-    await vi.waitFor(() => expect(rig.processor.stats().recordsPending).toBe(1))
-    const run = rig.begin('second')
+    const run = rig.begin('first')
     await rig.untilShown(run)
+    rig.begin('second').call(1).fail(60)
+    await vi.waitFor(() => expect(rig.processor.stats().recordsPending).toBe(1))
     run.end(3600)
     await vi.waitFor(() => expect(rig.processor.stats().recordsDropped).toBe(1))
     await vi.waitFor(() => expect(rig.sandbox.timeEntries()).toEqual([]))
@@ -699,6 +703,20 @@ describe.concurrent('when Keito is not well', () => {
     expect(await within(1000, processor.shutdown())).toBeUndefined()
     expect(problems.map(({ message }) => message).join()).toContain('timers were left in Keito')
   })
+})
+
+it('spans that have ended are not remembered until a timer would have been due', () => {
+  const desk = new LiveDesk()
+  const { openSpans, store } = desk
+  const timers = { start: vi.fn(), end: vi.fn(), discard: vi.fn(), leave: vi.fn() }
+  const live = new LiveRuns({ openSpans, store, timers, settings: someSettings() }, 600_000)
+  const open = aTrace().agent('worker')
+  desk.start(open.ended)
+  live.started('f'.repeat(32), 'ended', 0)
+  live.started(open.traceId, open.spanId, 7)
+  expect(live.nextAt).toBe(600_000)
+  for (let i = 0; i < 10_000; i++) live.started('f'.repeat(32), `ended-${i}`, 8)
+  expect(live.nextAt).toBe(600_007)
 })
 
 describe('what live needs', () => {

@@ -180,6 +180,7 @@ describe('a client that can change and stop', () => {
     create = create
     async update(...call: unknown[]) {
       this.calls.push(['update', ...call])
+      return { id: call[0], is_running: false }
     }
   }
   class EntriesWithStop extends Entries {
@@ -222,6 +223,15 @@ describe('a client that can change and stop', () => {
     const stopped = async () => ({ id: 'te-1', is_running: false })
     expect(await timersOf({ update: stopped }).stop?.('te-1')).toMatchObject({ type: 'accepted' })
   })
+
+  it.each([undefined, null, {}, { id: 'te-1' }, { is_running: 'false' }, 'ok'])(
+    'has not stopped an entry by an update that answers %j, which does not say so',
+    async (answer) => {
+      const { stop, update } = timersOf({ update: async () => answer })
+      expect(await stop?.('te-1')).toMatchObject({ type: 'rejected', reason: expect.stringContaining('still runs') })
+      expect(await update?.('te-1', { hours: 1 })).toMatchObject({ type: 'accepted' })
+    },
+  )
 
   it('has not changed what it throws for, also when that is a conflict', async () => {
     const { update } = timersOf({ update: throws({ status: 409 }) })

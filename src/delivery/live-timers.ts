@@ -49,6 +49,7 @@ export class LiveTimers {
   readonly #calls: TimerCalls
   /** Starts in a row that were refused. */
   #refusals = 0
+  #isLeaving = false
   #isClosed = false
 
   constructor(parts: LiveTimerParts) {
@@ -186,9 +187,18 @@ export class LiveTimers {
     return this.#isClosed ? Number.POSITIVE_INFINITY : this.#timers.nextAt(now)
   }
 
-  /** When the next request is due that is not a start: nobody has to wait for a courtesy. */
+  /**
+   * When the next request is due that somebody has to wait for. No one waits for a start, which is a courtesy, and only
+   * who leaves for a search for timers that were lost.
+   */
   nextNeededAt(now: number): number {
-    return this.#isClosed ? Number.POSITIVE_INFINITY : this.#timers.nextAt(now, true)
+    if (this.#isClosed) return Number.POSITIVE_INFINITY
+    return this.#timers.nextAt(now, this.#isLeaving ? ['queued'] : ['queued', 'lost'])
+  }
+
+  /** Says that nobody will be here to look for lost timers later. */
+  leave(): void {
+    this.#isLeaving = true
   }
 
   /** Aborts what is under way. Marks stay for the next process; where there are none, what is left is reported. */

@@ -72,13 +72,13 @@ export class TimerSet {
   /**
    * When the next request is due; `Infinity` when none is.
    *
-   * @param isNeeded Whether what nobody has to wait for is left out: starts, and the search for timers that were lost.
+   * @param without States whose requests are not looked at.
    */
-  nextAt(now: number, isNeeded = false): number {
-    const startsAt = isNeeded ? Number.POSITIVE_INFINITY : this.#startsAt()
+  nextAt(now: number, without: readonly Timer['state'][] = []): number {
+    const startsAt = this.#startsAt()
     let next = Number.POSITIVE_INFINITY
     for (const timer of this.#timers.values()) {
-      if (isNeeded && timer.state === 'lost') continue
+      if (without.includes(timer.state)) continue
       const at = dueAt(timer, startsAt)
       if (at < next && stepOf(timer)) next = Math.max(at, now)
     }

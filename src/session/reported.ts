@@ -36,10 +36,8 @@ export function withoutReportedSums(claims: readonly Claim[], twins: TwinView): 
     const comparison = new Comparison(run, traced.filter(within), explained)
     const own = reports.filter(({ node }) => node.parent === run)
     for (const repeat of comparison.repeatsOneByOne(own)) repeats.add(repeat)
-    const all = reports.filter(within)
-    const left = all.filter((report) => !repeats.has(report))
-    if (left.length === 0) continue
-    for (const repeat of comparison.repeatsTogether(left, all)) repeats.add(repeat)
+    const left = reports.filter((report) => within(report) && !repeats.has(report))
+    for (const repeat of comparison.repeatsTogether(left)) repeats.add(repeat)
   }
   return repeats.size === 0 ? claims : claims.filter((claim) => !repeats.has(claim))
 }
@@ -90,9 +88,9 @@ class Comparison {
     }
   }
 
-  /** Reports that only together come to the sum of calls: totals of work that was done at the same time. */
-  repeatsTogether(reports: readonly Claim[], others: readonly Claim[]): readonly Claim[] {
-    const choices = [reports, others].flatMap((some) => [some, ...groupBy(some, modelNameOf).values()])
+  /** Reports that only together come to the sum of calls: totals of work at the same time, parts of a framework's sum. */
+  repeatsTogether(reports: readonly Claim[]): readonly Claim[] {
+    const choices = [reports, ...groupBy(reports, modelNameOf).values()]
     return choices.flatMap((some) => (some.length > 1 && this.#explain(some) ? some : []))
   }
 
@@ -100,7 +98,8 @@ class Comparison {
   #explain(reports: readonly Claim[]): boolean {
     const sum = callSumOf(reports)
     const found = this.#sumsFor(reports).find(
-      ({ calls, usage }) => sameNumbers(sum.usage, usage, calls.length) && this.#areOf(reports, calls),
+      ({ calls, usage }) =>
+        sameNumbers(sum.usage, usage, Math.max(calls.length, reports.length)) && this.#areOf(reports, calls),
     )
     const isNews = found?.calls.some((call) => !this.#explained.has(call))
     for (const call of found?.calls ?? []) this.#explained.add(call)
@@ -120,18 +119,15 @@ class Comparison {
   }
 
   /**
-   * Whether the reports can speak of these calls: no call began later or before the run. As many reports as calls are
-   * no sums: then all must fit as twins do, or they are calls of something else.
+   * Whether the reports can speak of these calls: all of them began within the time of the reports. More calls than
+   * reports that add up exactly are a sum, whatever name it goes by. Otherwise they must fit as twins do: they are of the
+   * same model, and no report speaks of them yet.
    */
   #areOf(reports: readonly Claim[], calls: readonly Claim[]): boolean {
-    if (calls.length < reports.length) return false
     const [fromNs, untilNs] = [startOf(reports) - ROUNDING_NS, endOf(reports) + ROUNDING_NS]
     if (calls.some(({ node }) => node.fact.startNs < fromNs || node.fact.startNs > untilNs)) return false
-    return calls.length > reports.length || this.#mayBeOneByOne(reports, calls)
-  }
-
-  #mayBeOneByOne(reports: readonly Claim[], calls: readonly Claim[]): boolean {
-    return calls.every((call) => !this.#explained.has(call) && isOfModelsOf(reports, call))
+    if (calls.length > reports.length) return true
+    return calls.length > 0 && calls.every((call) => !this.#explained.has(call) && isOfModelsOf(reports, call))
   }
 
   #makeOpen(): Pool {

@@ -25,6 +25,9 @@ const REPLIES: Partial<Record<SandboxFaultKind, Reply>> = {
 const CODES: Partial<Record<SandboxFaultKind, string>> = { refuse: 'ECONNREFUSED', reset: 'ECONNRESET' }
 const NEVER_WRITES: ReadonlySet<SandboxFaultKind> = new Set(['refuse', 'rate-limit', 'unavailable'])
 
+/** Each is an account of its own: the same spans are taken in once by one. */
+let accounts = 0
+
 /** @param draw The fault that a request meets, if it meets one. */
 export function simulateKeito(draw: (target: SandboxFaultTarget) => DrawnFault | undefined) {
   const company = createCompany({})
@@ -76,7 +79,7 @@ export function simulateKeito(draw: (target: SandboxFaultTarget) => DrawnFault |
 
   return {
     fetch,
-    exporterOptions: { apiKey: 'kto_x', accountId: 'acct-1', baseUrl: 'https://keito.example', ...company.first },
+    exporterOptions: { apiKey: 'kto_x', accountId: `acct-${++accounts}`, baseUrl: 'https://keito.example', ...company.first },
     timeEntries: () => ledger.timeEntries(),
     expenses: () => ledger.expenses(),
     requests: () => requests as readonly SandboxRequest[],
