@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { ROOT_CONTEXT, type Tracer } from '@opentelemetry/api'
+import { ROOT_CONTEXT, type Tracer, trace } from '@opentelemetry/api'
 import {
   BasicTracerProvider,
   BatchSpanProcessor,
@@ -10,7 +10,13 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type KeitoError, type KeitoProcessorOptions, KeitoSpanExporter, KeitoSpanProcessor } from '../src/index.ts'
+import {
+  type KeitoError,
+  type KeitoProcessorOptions,
+  KeitoRestClient,
+  KeitoSpanExporter,
+  KeitoSpanProcessor,
+} from '../src/index.ts'
 import { type KeitoSandbox, startKeitoSandbox } from '../src/testing/index.ts'
 import { traceRun } from './helpers/otel.ts'
 import { AGENT, at, below, CHAT, toldTo } from './helpers/told.ts'
@@ -37,6 +43,12 @@ function optionsFor(sandbox: KeitoSandbox, errors: KeitoError[] = []): KeitoProc
     delivery: { requestsPerMinute: 1_000_000 },
     onError: (error) => errors.push(error),
   }
+}
+
+/** The same with a client of its own, which alone knows the account. */
+function withClient(sandbox: KeitoSandbox, errors: KeitoError[]): KeitoProcessorOptions {
+  const { apiKey = '', accountId = '', baseUrl, ...options } = optionsFor(sandbox, errors)
+  return { ...options, client: new KeitoRestClient({ apiKey, accountId, baseUrl }) }
 }
 
 function provide(...spanProcessors: SpanProcessor[]) {
@@ -173,6 +185,34 @@ describe('ways that are not one', () => {
     expect(errors).toEqual([])
   })
 
+  it('have different spans of a trace that one of them has forgotten', async () => {
+    const [sandbox, errors]: [KeitoSandbox, KeitoError[]] = [await aSandbox(), []]
+    const settle = { graceMs: 10, idleMs: 20 }
+    const one = asProcessor({ ...optionsFor(sandbox, errors), settle })
+    const remote = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1, isRemote: true }
+    const conversation = trace.setSpanContext(ROOT_CONTEXT, remote)
+    traceRun(provide(one).tracer, { calls: [CALL] }, conversation)
+    await new Promise((resolve) => setTimeout(resolve, 400))
+
+    const other = provide(asProcessor(optionsFor(sandbox, errors)))
+    traceRun(other.tracer, { calls: [CALL] }, conversation)
+    await other.provider.shutdown()
+    expect(toldTo(sandbox)).toEqual({ ms: { 'review-bot': 20_000 }, tokens: [2000, 400] })
+    expect(errors).toEqual([])
+  })
+
+  it('have clients of which nobody says whose account is theirs', async () => {
+    const [sandbox, errors]: [KeitoSandbox, KeitoError[]] = [await aSandbox(), []]
+    const { provider, tracer } = provide(
+      asProcessor(withClient(sandbox, errors)),
+      batch(withClient(await aSandbox(), errors)),
+    )
+    traceSome(tracer)
+    await provider.shutdown()
+    expect(toldTo(sandbox)).toEqual(SOME)
+    expect(errors).toEqual([])
+  })
+
   it('are a dry run beside the real thing: it takes nothing away', async () => {
     const [sandbox, errors]: [KeitoSandbox, KeitoError[]] = [await aSandbox(), []]
     const dry = simple({ ...optionsFor(sandbox, errors), dryRun: true, onRecord: () => undefined })
@@ -190,6 +230,17 @@ it('one account is one account, however its URL is written', async () => {
   traceRun(tracer, { calls: [CALL] })
   await provider.shutdown()
   expect(toldTo(sandbox)).toEqual(ONE_RUN)
+})
+
+it('one account is one account, whatever clients lead to it, where it is said', async () => {
+  const [sandbox, errors]: [KeitoSandbox, KeitoError[]] = [await aSandbox(), []]
+  const { accountId, baseUrl } = sandbox.exporterOptions
+  const options = () => ({ ...withClient(sandbox, errors), accountId, baseUrl })
+  const { provider, tracer } = provide(asProcessor(options()), batch(options()))
+  traceSome(tracer)
+  await provider.shutdown()
+  expect(toldTo(sandbox)).toEqual(SOME)
+  expect(errors.map(({ code }) => code)).toEqual(['fed-twice'])
 })
 
 it('after the shutdown of one way the other one goes on', async () => {

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Budget } from '../src/delivery/budget.ts'
 import { canRunTimers } from '../src/delivery/requests.ts'
+import { TimerSet } from '../src/delivery/timer-set.ts'
 import { Turns } from '../src/delivery/turns.ts'
 import { accepted, busy, gone, invalid, never, refused, settings, unknown } from './helpers/delivery.ts'
 import {
@@ -147,6 +148,20 @@ describe('a second timer', () => {
     world.start('b')
     await world.settled()
     expect(world.entries()).toEqual([{ ...running('a'), is_running: false }, running('b')])
+  })
+
+  it('of thousands is left out in one pass over them', async () => {
+    const world = await aRunningTimer()
+    for (let i = 0; i < 5000; i++) world.timers.start(runTimer(`queued-${i}`))
+    const passes = vi.spyOn(TimerSet.prototype, 'all')
+    const startDue = world.timers.startDue()
+    const { length } = passes.mock.calls
+    passes.mockRestore()
+    expect(startDue).toBe(false)
+    expect(length).toBeLessThan(10)
+    expect(world.counts()).toMatchObject({ started: 1, refused: 5000 })
+    expect(world.timers.has(recordKey('queued-4999'))).toBe(false)
+    expect(world.timers.has(recordKey('a'))).toBe(true)
   })
 
   it('does not start while the first is being started', async () => {
@@ -680,6 +695,17 @@ describe('requests', () => {
     expect(world.counted()).toBe(world.paths().length)
   })
 
+  it('for starts are left to records that wait, and those for ends are not', async () => {
+    const world = await aRunningTimer()
+    world.timers.end(recordKey('a'))
+    expect(world.timers.startDue(false)).toBe(true)
+    await vi.waitFor(() => expect(world.timers.underWay).toBe(0))
+    world.timers.start(runTimer('b'))
+    expect(world.timers.startDue(false)).toBe(false)
+    expect(world.timers.has(recordKey('b'))).toBe(true)
+    expect(world.timers.startDue()).toBe(true)
+  })
+
   it('are not made when the exporter was shut down', async () => {
     const world = await aRunningTimer()
     world.timers.discard(recordKey('a'))
@@ -749,13 +775,16 @@ describe('a client', () => {
     expect(canRunTimers(world.client)).toBe(true)
   })
 
-  it.each(methods)('without %s cannot, and none is started', async (method) => {
+  it.each(methods)('without %s cannot, none is started, and marks are kept for one that can', async (method) => {
     const world = await aWorld({ client: withMethods(() => ({ [method]: undefined })) })
     expect(canRunTimers(world.client)).toBe(false)
     world.start('a')
     world.timers.adopt([markOf('x')])
     expect(world.timers.has(recordKey('a'))).toBe(false)
     expect(world.isIdle()).toBe(true)
+    world.wake()
+    expect(world.timers.marks).toEqual([markOf('x')])
+    expect([world.written, world.paths()]).toEqual([[], []])
   })
 })
 

@@ -1,7 +1,13 @@
 /** Rule: the processor loses nothing that ends, delivers before a flush or shutdown resolves, and never harms its host. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT_CONTEXT, TraceFlags } from '@opentelemetry/api'
-import { AlwaysOffSampler, type Sampler, SamplingDecision, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import {
+  AlwaysOffSampler,
+  BasicTracerProvider,
+  type Sampler,
+  SamplingDecision,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
 import type { SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
 import { describe, expect, it, vi } from 'vitest'
 import type { SpanLike } from '../src/otel/span.ts'
@@ -73,6 +79,16 @@ describe('shutdown', () => {
     await sleep(60)
     expect(toldTo(sandbox)).toEqual({ ms: {}, tokens: [0, 0] })
     expect(processor.stats()).toMatchObject({ spansSeen: 3, spansRead: 0, spansLate: 3 })
+  })
+
+  it('through one of two providers is told of once, when spans end in the other, and each of them is counted', async () => {
+    const { provider, processor, problems } = await aProcessorRig()
+    const other = new BasicTracerProvider({ spanProcessors: [processor] })
+    await provider.shutdown()
+    for (let i = 0; i < 5; i++) traceRun(other.getTracer('other'), STORY)
+    await other.forceFlush()
+    expect(problems).toEqual(['closed'])
+    expect(processor.stats()).toMatchObject({ spansSeen: 10, spansRead: 0, spansLate: 10, recordsMade: 0 })
   })
 
   it('delivers what ends right after it was called', async () => {

@@ -1,11 +1,14 @@
 /** Rule: spans wait for what detectors still find out about their resource, and are billed all the same when they fail. */
-import { DiagLogLevel, diag } from '@opentelemetry/api'
+import { DiagLogLevel, diag, ROOT_CONTEXT } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { BasicTracerProvider as ProviderV1, type SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeitoProcessorOptions } from '../src/index.ts'
+import type { SpanLike } from '../src/otel/span.ts'
+import { anInMemory } from './helpers/in-memory.ts'
 import { aProcessorRig, type ProcessorRig } from './helpers/otel.ts'
+import { aTrace } from './helpers/spans.ts'
 import { at, CHAT, toldTo, within } from './helpers/told.ts'
 
 const EARLY = /Accessing resource attributes before async attributes settled/
@@ -139,6 +142,23 @@ it('a resource is waited for once, not for each burst, and for no longer than ha
   } finally {
     vi.useRealTimers()
   }
+})
+
+it('a resource that is a new one, and not complete, each time it is read holds up no flush', async () => {
+  const { processor, keito } = anInMemory({ delivery: { flushTimeoutMs: 100 } })
+  let reads = 0
+  const resource = () => {
+    // Whoever asks for ever is to fail here, and not to hang.
+    if (++reads > 10_000) throw new Error('read too often')
+    return { attributes: {}, asyncAttributesPending: true, waitForAsyncAttributes: () => new Promise(() => undefined) }
+  }
+  const span = { ...aTrace().chat({ input: 1000, output: 200 }).ended } as SpanLike
+  Object.defineProperty(span, 'resource', { get: resource, enumerable: true })
+  processor.onStart(span, ROOT_CONTEXT)
+  processor.onEnd(span)
+  expect(await within(5000, processor.forceFlush())).toBeUndefined()
+  expect(keito.tokens).toBe(1200)
+  expect(reads).toBeLessThan(20)
 })
 
 it('spans of a complete resource wait behind those that came before them, and keep their order', async () => {

@@ -1,10 +1,11 @@
 /** Rule: what is open decides when a session is settled and where it is booked; only long silence or the end overrules it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ROOT_CONTEXT } from '@opentelemetry/api'
+import { type Context, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { describe, expect, test, vi } from 'vitest'
 import { withAttributionIn } from '../src/genai/ambient.ts'
-import { fileOutbox, KeitoSpanProcessor } from '../src/index.ts'
+import { fileOutbox, KeitoSpanProcessor, type RunSummary } from '../src/index.ts'
 import type { SpanLike } from '../src/otel/span.ts'
+import { anInMemory } from './helpers/in-memory.ts'
 import { LiveDesk } from './helpers/live-desk.ts'
 import { aDirectory, corpseOf, Keito } from './helpers/outbox-world.ts'
 import { msOf, runsOf, tokensOf } from './helpers/sessions.ts'
@@ -62,6 +63,24 @@ describe('an agent under way', () => {
     desk.end([call.ended]).settle('all')
     expect(tokensOf(desk.settled)).toEqual({ 'gpt-4o': [100, 20] })
     expect(msOf(desk.settled)).toBe(0)
+  })
+
+  test('gives its name to what is billed of it while it is open', () => {
+    const desk = new LiveDesk()
+    const { call } = anAgentAtWork(desk)
+    desk.end([call.ended]).settle('all')
+    expect(desk.settled.map(({ agentName }) => agentName)).toEqual(['worker'])
+  })
+
+  test('of several leaves what is billed of all of them without a name', () => {
+    const desk = new LiveDesk()
+    const request = aTrace().http()
+    const agents = ['one', 'other'].map((name) => request.agent(name))
+    const calls = agents.map((agent, i) => agent.chat({ ...CALL, at: [100 * i, 100 * i + 50] }))
+    for (const { ended } of [request, ...agents, ...calls]) desk.start(ended)
+    desk.end(calls.map(({ ended }) => ended)).settle('all')
+    expect(desk.settled.map(({ agentName }) => agentName)).toEqual([undefined])
+    expect(tokensOf(desk.settled)).toEqual({ 'gpt-4o': [200, 40] })
   })
 
   test('is taken to be under way, too, when it is still to come: while a span that nothing is above is open', () => {
@@ -212,6 +231,22 @@ describe('what open spans say about where work is booked', () => {
   })
 })
 
+test('an open span that cannot be read any more says nothing, and does not stop the settling of others', () => {
+  const desk = new LiveDesk()
+  const hostile = aTrace().agent('hostile')
+  const below = hostile.chat(CALL)
+  const good = aTrace().agent('good', { at: [0, 1000] })
+  for (const { ended } of [hostile, below, good]) desk.start(ended)
+  const trap = () => {
+    throw new Error('the host')
+  }
+  for (const name of ['attributes', 'name', 'instrumentationScope'])
+    Object.defineProperty(hostile.ended, name, { get: trap })
+  desk.end([below.ended, good.ended]).settle('all')
+  expect(tokensOf(desk.settled)).toEqual({ 'gpt-4o': [100, 20] })
+  expect(runsOf(desk.settled)).toEqual({ good: 1000 })
+})
+
 describe('without room', () => {
   const rules = (maxOpenSpans: number) => ({ settle: { graceMs: 2000, idleMs: IDLE, maxOpenSpans } })
 
@@ -237,6 +272,70 @@ describe('without room', () => {
     expect(desk.settled.map(({ attribution }) => attribution.projectId)).toEqual(Array(5).fill('cmtenant'))
   })
 
+  describe.each(['2.x', '1.x'] as const)('a trace of OTel JS %s that was let go is not complete', (sdk) => {
+    /** Begins a request that is let go, with two agents side by side in an agent: before that, or after. */
+    const anAgentLetGo = (desk: LiveDesk, agentsBegin: 'before' | 'after') => {
+      const request = aTrace({ sdk }).http({ at: [0, 2000], attributes: { 'keito.project_id': 'cmrequest' } })
+      const outer = request.agent('outer', { at: [0, 1000] })
+      const inner = ['a', 'b'].map((name) => outer.agent(name, { at: [0, 900] }))
+      const start = () => inner.map(({ ended }) => desk.start(ended))
+      desk.start(request.ended).start(outer.ended)
+      if (agentsBegin === 'before') start()
+      for (let i = 0; i < 4; i++) desk.start(aTrace().http().ended)
+      expect(desk.openSpans.has(request.traceId)).toBe(false)
+      if (agentsBegin === 'after') start()
+      return { request, outer, inner }
+    }
+
+    test.each(['before', 'after'] as const)('agents that began %s it in an open one are not runs', (begin) => {
+      const desk = new LiveDesk(rules(4))
+      const { request, outer, inner } = anAgentLetGo(desk, begin)
+      desk.end(inner.map(({ ended }) => ended))
+      expect(desk.settle('rooted')).toEqual([])
+      expect(desk.settle('due', 2000)).toEqual([])
+      desk.end([outer.ended, request.ended]).settle('rooted')
+      expect(runsOf(desk.settled)).toEqual({ outer: 1000 })
+    })
+
+    test('what its open spans say about where work is booked is waited for', () => {
+      const desk = new LiveDesk(rules(4))
+      const { request, outer, inner } = anAgentLetGo(desk, 'before')
+      desk.end([...inner, outer].map(({ ended }) => ended))
+      desk.settle('rooted')
+      desk.settle('due', 2000)
+      desk.end([request.ended]).settle('all')
+      expect(desk.settled.map(({ attribution }) => attribution.projectId)).toEqual(['cmrequest'])
+    })
+  })
+
+  test('a trace that was let go is not forgotten while its agent may be open', () => {
+    const desk = new LiveDesk(rules(4))
+    const { request, agent, call } = anAgentAtWork(desk)
+    for (let i = 0; i < 4; i++) desk.start(aTrace().http().ended)
+    expect(desk.openSpans.has(request.traceId)).toBe(false)
+    desk.end([call.ended])
+    for (let i = 1; i < 5; i++) desk.settle('due', i * IDLE)
+    expect(tokensOf(desk.settled)).toEqual({ 'gpt-4o': [100, 20] })
+    desk.end([agent.ended, request.ended], 5 * IDLE)
+    desk.settle('due', 6 * IDLE)
+    expect(runsOf(desk.settled)).toEqual({ worker: 89_990 })
+    expect(desk.counters.spansLate).toBe(0)
+  })
+
+  test('a span whose ids are none is not remembered', () => {
+    const desk = new LiveDesk(rules(4))
+    const ids = { traceId: '0'.repeat(32), spanId: 'a'.repeat(16) }
+    const nobody = { ...aTrace().http().ended, spanContext: () => ids } as SpanLike
+    const other = aTrace().http()
+    desk.start(other.ended)
+    desk.start(nobody).end([nobody])
+    expect(desk.openSpans.has(ids.traceId)).toBe(false)
+    for (let i = 0; i < 20; i++)
+      desk.start({ ...nobody, spanContext: () => ({ ...ids, spanId: `${i}`.padStart(16, 'a') }) })
+    expect(desk.openSpans.has(ids.traceId)).toBe(false)
+    expect(desk.openSpans.has(other.traceId)).toBe(true)
+  })
+
   test('no trace with nothing open costs memory for ever', () => {
     const desk = new LiveDesk()
     const traces: TraceBuilder[] = Array.from({ length: 50 }, () => aTrace().http())
@@ -246,6 +345,45 @@ describe('without room', () => {
     desk.settle('due', IDLE)
     expect(desk.store.isEmpty).toBe(true)
     expect(traces.some(({ traceId }) => desk.openSpans.has(traceId))).toBe(false)
+  })
+})
+
+describe('a process that was frozen for an hour when an agent had just ended', () => {
+  /** Has a run of two spans end so long before a process freezes, and thaws; answers what was booked. */
+  async function bookedAfterThaw(beforeTickMs: number): Promise<readonly string[]> {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    let nowMs = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
+    const pass = async (ms: number) => {
+      nowMs += ms
+      await vi.advanceTimersByTimeAsync(ms)
+    }
+    try {
+      const booked: string[] = []
+      const attribution = ({ runId, agentName }: RunSummary) => {
+        booked.push(`${agentName} ${runId === 'session' ? 'in part' : 'as a run'}`)
+        return undefined
+      }
+      const { processor } = anInMemory({ attribution, settle: { graceMs: 100, idleMs: IDLE } })
+      const run = aTrace().agent('worker')
+      const call = run.chat(CALL)
+      for (const { ended } of [run, call]) if (ended) processor.onStart(ended, ROOT_CONTEXT)
+      if (call.ended) processor.onEnd(call.ended)
+      await pass(200 - beforeTickMs)
+      expect(booked).toEqual([])
+      if (run.ended) processor.onEnd(run.ended)
+      nowMs += HOUR
+      for (let i = 0; i < 20; i++) await pass(10)
+      return [...new Set(booked)]
+    } finally {
+      vi.restoreAllMocks()
+      vi.useRealTimers()
+    }
+  }
+
+  test('books it as a run, also when it looks what is due before it looks what has ended', async () => {
+    // It looks every 50 ms.
+    for (let ms = 0; ms < 50; ms += 5) expect(await bookedAfterThaw(ms), `${ms} ms before`).toEqual(['worker as a run'])
   })
 })
 
@@ -295,6 +433,31 @@ describe('a session that a process began which is gone', () => {
     // Whose call it was is known; of its time, what had ended.
     expect(keito.msOf(cutOff.traceId)).toBe(0)
     expect(new Set(keito.keys).size).toBe(keito.keys.length)
+  })
+
+  test.each<[string, Readonly<Record<string, unknown>>, (around: Context) => Context, string | undefined]>([
+    ['its attributes', { 'keito.project_id': 'cmtenant' }, (around) => around, 'cmtenant'],
+    ['code around it', {}, (around) => withAttributionIn(around, { projectId: 'cmtenant' }), 'cmtenant'],
+    ['its attributes, in an unusable way', { 'keito.project_id': 7 }, (around) => around, undefined],
+  ])('is booked where its open agent said, by %s, and never on the default', async (_, said, within, projectId) => {
+    const [keito, directory] = [new Keito(), aDirectory()]
+    const one = aProcess(directory, keito, { open: false })
+    const run = aTrace().agent('cut off', { attributes: said })
+    const step = run.step()
+    const call = step.chat(CALL)
+    let context = within(ROOT_CONTEXT)
+    for (const { ended } of [run, step, call]) {
+      if (ended) one.onStart(ended, context)
+      context = trace.setSpan(context, ended as unknown as Span)
+    }
+    if (call.ended) one.onEnd(call.ended)
+    await vi.waitFor(() => expect(one.stats().spansSeen).toBe(1))
+    await sleep(20)
+
+    const other = aProcess(corpseOf(directory), keito, { open: true })
+    await other.shutdown()
+    expect(keito.expenses.map(({ project_id }) => project_id)).toEqual(projectId === undefined ? [] : [projectId])
+    expect(other.stats().recordsUnassigned).toBe(projectId === undefined ? 1 : 0)
   })
 
   test('is not billed by a flush of the next process before its time, because its agent may be somewhere', async () => {

@@ -1,7 +1,9 @@
 /** Rule: a span processor takes in every span that ends, and bills a session when the last of its spans has. */
 import { ROOT_CONTEXT, type Tracer, trace } from '@opentelemetry/api'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import { BasicTracerProvider as ProviderV1, type SpanProcessor as SpanProcessorV1 } from 'otel-sdk-v1'
 import { describe, expect, it, vi } from 'vitest'
+import type { RunSummary } from '../src/index.ts'
 import { aProcessorRig, type ProcessorRig, traceRun } from './helpers/otel.ts'
 import { AGENT, at, below, CHAT, HTTP, toldTo, untilTold } from './helpers/told.ts'
 
@@ -135,6 +137,30 @@ describe.each(['2.x', '1.30'] as const)('a session in a provider of OTel JS %s',
     expect(Object.values(ms)).toEqual([10_000])
     expect(tokens).toEqual([1000, 200])
   })
+})
+
+it('a session has its root where its parent is recorded by another provider, whose spans end elsewhere', async () => {
+  const { tracer, sandbox } = await aProcessorRig()
+  const request = new BasicTracerProvider().getTracer('http').startSpan('GET /', { startTime: at(0) })
+  expect(request.isRecording()).toBe(true)
+  traceRun(tracer, { calls: [CALL] }, below(request))
+  await untilTold(sandbox, { ms: { 'review-bot': 10_000 }, tokens: [1000, 200] })
+  request.end(at(60))
+})
+
+it('an agent that is open at shutdown gives its name to what is billed of it, also for the attribution function', async () => {
+  const asked: (string | undefined)[] = []
+  const attribution = ({ agentName }: RunSummary) => {
+    asked.push(agentName)
+    return undefined
+  }
+  const { tracer, sandbox, processor } = await aProcessorRig({ attribution })
+  const run = startRun(tracer)
+  startCall(tracer, below(run)).end(at(2))
+  await processor.shutdown()
+  expect(new Set(asked)).toEqual(new Set(['review-bot']))
+  expect(sandbox.expenses().map(({ metadata }) => metadata?.agent_id)).toEqual(['review-bot'])
+  expect(sandbox.timeEntries()).toEqual([])
 })
 
 describe('a remote trace that comes to this process twice at once', () => {

@@ -6,6 +6,8 @@ import fc from 'fast-check'
 import * as v1 from 'otel-sdk-v1'
 import { describe, expect, it } from 'vitest'
 import { ratioInEnv, SamplingWatch } from '../src/otel/sampling.ts'
+import type { Log } from '../src/telemetry/log.ts'
+import { createSamplingReport } from '../src/telemetry/sampling-report.ts'
 
 /** The number of traces that a watch remembers at most. */
 const MOST = 256
@@ -217,5 +219,23 @@ describe('the ratio in the environment', () => {
 
   it('of an empty environment is none', () => {
     expect(ratioInEnv({})).toBeUndefined()
+  })
+})
+
+describe('the report', () => {
+  it.each([
+    [0.5, '50'],
+    [0.125, '13'],
+    [0.1, '10'],
+    [0.0968, '10'],
+    [0.01, '1'],
+    [0.005, '0.5'],
+    [0.000_02, '0.002'],
+  ])('says of a ratio of %s that about %s percent are let through, as people write it', (ratio, percent) => {
+    const messages: string[] = []
+    const log: Log = { report: (_code, _cause, message) => messages.push(message) }
+    const env = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: String(ratio) }
+    createSamplingReport(log, env)('a'.repeat(32))
+    expect(messages).toEqual([expect.stringContaining(`only about ${percent} % of traces`)])
   })
 })

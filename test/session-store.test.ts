@@ -121,6 +121,18 @@ describe('memory', () => {
     expect(tokensOf(desk.settled)).toEqual({ 'gpt-4o': [107, 21] })
   })
 
+  test('of a forgotten session no span is said to have been taken in', () => {
+    const run = aRun()
+    const desk = new Desk().take(run.spans)
+    const has = (spanId: string) => desk.store.has(run.traceId, spanId)
+    expect([has(run.spanId), has('f'.repeat(16))]).toEqual([true, false])
+    desk.settle('due', 2000)
+    expect(has(run.spanId)).toBe(true)
+    desk.settle('due', 602_001)
+    expect(desk.take(aTrace().spans).take(run.spans, 602_002).late).toBe(2)
+    expect([has(run.spanId), has('f'.repeat(16))]).toEqual([false, false])
+  })
+
   test('settled sessions are forgotten after the idle time, and what comes then is late', () => {
     const run = aRun()
     const desk = new Desk().take(run.spans)
