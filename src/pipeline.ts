@@ -155,7 +155,7 @@ export class Pipeline {
    */
   async flush(before?: (timeoutMs: number) => Promise<void>): Promise<void> {
     const { flushTimeoutMs } = this.#settings.delivery
-    const leftMs = await timeLeft(flushTimeoutMs, before)
+    const leftMs = before ? await timeAfter(before, flushTimeoutMs) : flushTimeoutMs
     this.settle('rooted')
     await this.#sender.drain(leftMs)
   }
@@ -168,7 +168,7 @@ export class Pipeline {
   async close(before?: (timeoutMs: number) => Promise<void>): Promise<void> {
     const { shutdownTimeoutMs } = this.#settings.delivery
     const endAt = performance.now() + shutdownTimeoutMs
-    const leftMs = await timeLeft(shutdownTimeoutMs, before)
+    const leftMs = before ? await timeAfter(before, shutdownTimeoutMs) : shutdownTimeoutMs
     this.#isClosing = true
     this.settle('all')
     this.#live?.close()
@@ -253,9 +253,10 @@ export class Pipeline {
 const MIN_TICK_MS = 50
 const MAX_TICK_MS = 1000
 
-async function timeLeft(timeoutMs: number, before?: (timeoutMs: number) => Promise<void>): Promise<number> {
+/** Milliseconds of a deadline that are left when the first part has run. */
+async function timeAfter(before: (timeoutMs: number) => Promise<void>, timeoutMs: number): Promise<number> {
   const startedAt = performance.now()
   // Half of the time, so that there is time to send what it brings in.
-  await before?.(timeoutMs / 2)
+  await before(timeoutMs / 2)
   return Math.max(0, timeoutMs - (performance.now() - startedAt))
 }
