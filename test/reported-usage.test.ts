@@ -53,8 +53,8 @@ describe('a total of traced calls is left out', () => {
     traced(run, B, 1)
     reported(run, [3000, 250], 3)
     const desk = new Desk().take(run.spans)
-    desk.settle()
-    expect(desk.counters.usageSuppressed).toBe(1)
+    expect(desk.settle()).toMatchObject([{ llmCalls: 2 }])
+    expect(desk.counters.repeatsSuppressed).toBe(1)
   })
 
   test('with one output token more or less for each call, and no more', () => {
@@ -144,11 +144,49 @@ describe('a total of traced calls is left out', () => {
     traced(run, [11, 5], 0)
     traced(run, [12, 6], 1)
     reported(run, [23, 11], 3)
-    traced(run, [90_000, 9], 4, { model: 'o3' })
+    traced(run, D, 4)
+    reported(run, D, 5)
     for (const [i, call] of [A, C, B, D].entries()) traced(run, call, 6 + i / 10)
     reported(run, [3000, 250], 8)
     reported(run, [4800, 101], 9)
-    expect(billed(run)).toEqual({ 'gpt-4o': [7823, 362], o3: [90_000, 9] })
+    expect(billed(run)).toEqual({ 'gpt-4o': [8523, 393] })
+  })
+
+  test('of work at the same time, beside reports of another model that nothing traces', () => {
+    const run = aRun()
+    for (const [i, call] of [A, C, B, D].entries()) traced(run, call, i / 10)
+    reported(run, [3000, 250], 8)
+    reported(run, [33, 3], 8.5, { model: 'claude-opus-4-6' })
+    reported(run, [4800, 101], 9)
+    expect(billed(run)).toEqual({ 'gpt-4o': [7800, 351], 'claude-opus-4-6': [33, 3] })
+  })
+
+  test('of all calls but those of earlier totals', () => {
+    const run = aRun()
+    traced(run, [11, 5], 0)
+    traced(run, [12, 6], 1)
+    reported(run, [23, 11], 2.5)
+    traced(run, A, 3)
+    reported(run, [44_000, 440], 5)
+    traced(run, B, 6)
+    reported(run, [3000, 250], 8)
+    expect(billed(run)).toEqual({ 'gpt-4o': [47_023, 701] })
+  })
+
+  test('of the own calls of the run, beside an agent in it that nobody reports', () => {
+    const run = aRun()
+    traced(run, A, 0)
+    generated(run, 0.5, C, D)
+    traced(run, B, 1)
+    reported(run, [3000, 250], 4)
+    expect(billed(run)).toEqual({ 'gpt-4o': [7800, 351] })
+  })
+
+  test('of calls that begin and end in the millisecond in which it is reported', () => {
+    const run = aRun()
+    for (const call of [A, B]) traced(run, call, 0, { at: [0, 0] })
+    reported(run, [3000, 250], 0)
+    expect(billed(run)).toEqual({ 'gpt-4o': [3000, 250] })
   })
 
   test('of the calls of its model', () => {
@@ -166,6 +204,11 @@ describe('a total of traced calls is left out', () => {
     traced(run, B, 1, { model: 'o3-mini' })
     reported(run, [3000, 250], 4)
     expect(billed(run)).toEqual({ o3: [1000, 100], 'o3-mini': [2000, 150] })
+    const nested = aRun()
+    for (const [i, call] of [A, B].entries()) traced(nested.step({ at: [0, 9000] }), call, i, { model: 'o3' })
+    traced(nested.agent('other', { at: [0, 9000] }), C, 5, { model: 'o3' })
+    reported(nested, [7100, 320], 9)
+    expect(billed(nested)).toEqual({ o3: [7100, 320] })
   })
 
   test('of a span that has nested work, with that or without', () => {
@@ -182,11 +225,13 @@ describe('a total of traced calls is left out', () => {
     }
   })
 
-  test('of a framework that shows a sum and no calls', () => {
-    const run = aRun()
-    run.agent('crew', { input: 3000, output: 250, at: [0, 2000], scope: 'framework' })
-    reported(run, [3000, 250], 3)
-    expect(billed(run)).toEqual({ 'gpt-4o': [3000, 250] })
+  test('of a framework that shows a sum and no calls, in one or call by call', () => {
+    for (const reports of [[[3000, 250]], [A, B]] as const) {
+      const run = aRun()
+      run.agent('crew', { model: 'gpt-4o', input: 3000, output: 250, at: [0, 2000], scope: 'framework' })
+      for (const [i, numbers] of reports.entries()) reported(run, numbers, i + 1)
+      expect(billed(run)).toEqual({ 'gpt-4o': [3000, 250] })
+    }
   })
 
   test('of a background response that is polled', () => {
@@ -207,6 +252,18 @@ describe('a total of traced calls is left out', () => {
       reported(run, ofOuter, 10)
       expect(billed(run)).toEqual({ 'gpt-4o': [7100, 320] })
     }
+  })
+
+  test('of an outer run, without the inner one, which reports an untraced call as well', () => {
+    const run = aRun()
+    generated(run, 0, A)
+    const inner = run.agent('helper', { at: [2000, 5000] })
+    generated(inner, 3, B, C)
+    reported(inner, [6100, 220], 5, { at: [2000, 5000] })
+    reported(inner, [77, 7], 5, { at: [2000, 5000] })
+    generated(run, 6, D)
+    reported(run, [1700, 131], 10)
+    expect(billed(run)).toEqual({ 'gpt-4o': [7877, 358] })
   })
 
   test('also when the span of the run never came', () => {
@@ -270,6 +327,14 @@ describe('what nothing traces is billed in full', () => {
     reported(request.agent('one', { at: [0, 9000] }), [3000, 250], 8)
     generated(request.agent('two', { at: [0, 9000] }), 0, A, B)
     expect(billed(request)).toEqual({ 'gpt-4o': [6000, 500] })
+  })
+
+  test('when the calls with those numbers began before its run, of which nothing came', () => {
+    const run = aRun()
+    traced(run, A, 0)
+    traced(run, B, 1)
+    reported(run, [3000, 250], 9, { at: [5000, 9000] })
+    expect(tokensOf(new Desk().take(run.without(run)).settle())).toEqual({ 'gpt-4o': [6000, 500] })
   })
 
   test('when only embeddings have those numbers', () => {

@@ -5,14 +5,14 @@
  *
  * @module
  */
-import type { SpanFact } from '../genai/fact.ts'
+import type { ReportedUsage, SpanFact } from '../genai/fact.ts'
 import { ROUNDING_NS } from '../otel/time.ts'
 import { type CallSum, CallSums, callSumOf } from './call-sums.ts'
 import type { Claim } from './claim.ts'
 import type { TwinView } from './duplicates.ts'
 import { groupBy } from './group-by.ts'
 import { isBoundary } from './kinds.ts'
-import { modelOf } from './merge.ts'
+import { modelOf, uncachedInputOf } from './merge.ts'
 import { isAbove, type Node } from './tree.ts'
 import { mayBeOneModel, sameNumbers } from './twin-pairs.ts'
 
@@ -64,7 +64,8 @@ class Comparison {
   readonly #calls: readonly Claim[]
   /** Calls that a report is known to speak of, of all runs. */
   readonly #explained: Set<Claim>
-  readonly #sumsOfSpans: readonly CallSum[]
+  /** What lies below each span, by each number that a report of it can have as its input. */
+  readonly #sumsByInput = new Map<number, CallSum[]>()
   /** When each report came, the last first; also of those that are twins. */
   readonly #momentsNs: readonly bigint[]
   readonly #all: Pool
@@ -74,7 +75,9 @@ class Comparison {
   constructor(run: Node | undefined, calls: readonly Claim[], explained: Set<Claim>) {
     this.#calls = calls
     this.#explained = explained
-    this.#sumsOfSpans = sumsOfSpans(run, calls)
+    for (const sum of sumsOfSpans(run, calls)) {
+      for (const input of inputsOf(sum.usage)) push(this.#sumsByInput, input, sum)
+    }
     const reported = run?.children.filter(({ fact }) => fact.isReported) ?? []
     this.#momentsNs = reported.map(({ fact }) => fact.endNs).sort((a, b) => Number(b - a))
     this.#all = new Pool(calls)
@@ -97,25 +100,27 @@ class Comparison {
   /** Whether the reports repeat calls; if so, the calls are theirs. */
   #explain(reports: readonly Claim[]): boolean {
     const sum = callSumOf(reports)
-    const found = this.#sumsFor(reports).find(
-      ({ calls, usage }) =>
-        sameNumbers(sum.usage, usage, Math.max(calls.length, reports.length)) && this.#areOf(reports, calls),
-    )
+    const fits = ({ calls, usage }: CallSum) =>
+      sameNumbers(sum.usage, usage, Math.max(calls.length, reports.length)) && this.#areOf(reports, calls)
+    const found = this.#windowsFor(reports).find(fits) ?? this.#sumsAt(inputsOf(sum.usage)).find(fits)
     const isNews = found?.calls.some((call) => !this.#explained.has(call))
     for (const call of found?.calls ?? []) this.#explained.add(call)
     if (isNews) this.#open = this.#makeOpen()
     return found !== undefined
   }
 
-  #sumsFor(reports: readonly Claim[]): readonly CallSum[] {
+  #sumsAt(inputs: Iterable<number>): readonly CallSum[] {
+    return [...inputs].flatMap((input) => this.#sumsByInput.get(input) ?? [])
+  }
+
+  /** What the calls so far come to, and those since the report before. */
+  #windowsFor(reports: readonly Claim[]): readonly CallSum[] {
     const endNs = endOf(reports)
-    const [one, ...others] = reports
-    const beforeNs = one && others.length === 0 ? this.#momentsNs.find((momentNs) => momentNs < endNs) : undefined
+    const beforeNs = reports.length === 1 ? this.#momentsNs.find((momentNs) => momentNs < endNs) : undefined
     const fromNs = beforeNs === undefined ? [0n] : [0n, beforeNs]
-    const windows = [this.#all, this.#open]
+    return [this.#all, this.#open]
       .flatMap((pool) => [pool.ofAnyModel, pool.ofModelsOf(reports)])
       .flatMap((calls) => fromNs.map((from) => calls.between(from, endNs + ROUNDING_NS)))
-    return [...windows, ...this.#sumsOfSpans]
   }
 
   /**
@@ -177,10 +182,15 @@ function sumsOfSpans(run: Node | undefined, calls: readonly Claim[]): readonly C
   return [...all.values(), ...ownOnly].map(callSumOf)
 }
 
-function push(lists: Map<Node, Claim[]>, node: Node, claim: Claim): void {
-  const list = lists.get(node)
-  if (list) list.push(claim)
-  else lists.set(node, [claim])
+/** With what goes to the cache and comes from it, and without. */
+function inputsOf(usage: ReportedUsage): ReadonlySet<number> {
+  return new Set([usage.input, usage.rawInput, uncachedInputOf(usage)])
+}
+
+function push<K, T>(lists: Map<K, T[]>, key: K, item: T): void {
+  const list = lists.get(key)
+  if (list) list.push(item)
+  else lists.set(key, [item])
 }
 
 function isOfModelsOf(reports: readonly Claim[], call: Claim): boolean {

@@ -95,6 +95,9 @@ export function statementOf(
   const agentOf = rules.agents === 'each' ? nearestAgents(tree, runOf) : runOf
   const attributionOf = attributionsIn(trace)
   const calls = modelCallsOf(tree, twins)
+  // A report that repeats traced calls has no claim, and is no call of its own.
+  const claimed = new Set(claims.map(({ node }) => node))
+  const isCall = (node: Node) => calls.has(node) && (!node.fact.isReported || claimed.has(node))
   const tools = toolCallsOf(tree)
   const nodesIn = groupBy(tree.postOrder, (node) => runOf.get(node))
   const membersOf = groupBy(tree.postOrder, (node) => agentOf.get(node))
@@ -111,7 +114,7 @@ export function statementOf(
       startNs: first?.startNs ?? 0n,
       endNs: spans.reduce((end, fact) => (fact.endNs > end ? fact.endNs : end), first?.endNs ?? 0n),
       models: modelTotals(claimsOf.get(agent) ?? []),
-      llmCalls: members.filter((node) => calls.has(node)).length,
+      llmCalls: members.filter(isCall).length,
       toolCalls: members.filter((node) => tools.has(node)).length,
       attribution: first ? attributionOf(first) : {},
     }

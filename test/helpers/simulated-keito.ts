@@ -79,7 +79,12 @@ export function simulateKeito(draw: (target: SandboxFaultTarget) => DrawnFault |
 
   return {
     fetch,
-    exporterOptions: { apiKey: 'kto_x', accountId: `acct-${++accounts}`, baseUrl: 'https://keito.example', ...company.first },
+    exporterOptions: {
+      apiKey: 'kto_x',
+      accountId: `acct-${++accounts}`,
+      baseUrl: 'https://keito.example',
+      ...company.first,
+    },
     timeEntries: () => ledger.timeEntries(),
     expenses: () => ledger.expenses(),
     requests: () => requests as readonly SandboxRequest[],
