@@ -20,16 +20,32 @@ type Feeds = Set<WeakRef<Feed>>
 /** Shared by all copies of this package in the process, such as one that was imported and one that was required. */
 const SHARED = Symbol.for('opentelemetry-exporter-keito.feeds')
 
-/** All feeds of the process; those that were forgotten without a shutdown do not stay in memory. */
-function allFeeds(): Feeds {
-  const shared: { [SHARED]?: Feeds } & object = Object(globalThis)
-  shared[SHARED] ??= new Set()
-  return shared[SHARED]
+/** The feeds of the process by their destination; those that were forgotten without a shutdown do not stay in memory. */
+interface Registry {
+  readonly byText: Map<unknown, Feeds>
+  readonly byClient: WeakMap<object, Feeds>
 }
 
-/** Joins the feeds of the process. */
+/** All feeds with one destination. */
+function feedsTo(destination: unknown): Feeds {
+  const shared: { [SHARED]?: Registry } & object = Object(globalThis)
+  shared[SHARED] ??= { byText: new Map(), byClient: new WeakMap() }
+  const { byText, byClient } = shared[SHARED]
+  const known = isClient(destination) ? byClient.get(destination) : byText.get(destination)
+  if (known) return known
+  const feeds: Feeds = new Set()
+  if (isClient(destination)) byClient.set(destination, feeds)
+  else byText.set(destination, feeds)
+  return feeds
+}
+
+function isClient(destination: unknown): destination is object {
+  return typeof destination === 'object' && destination !== null
+}
+
+/** Joins the feeds of the process that have the same destination. */
 export function joinFeeds(feed: Feed): FeedMembership {
-  return new FeedMembership(feed, allFeeds())
+  return new FeedMembership(feed, feedsTo(feed.destination))
 }
 
 /** The place of one feed among those of the process. */
@@ -46,7 +62,7 @@ export class FeedMembership {
     feeds.add(this.#own)
   }
 
-  /** Whether another feed with the same destination has a span. */
+  /** Whether another feed has a span. */
   hasElsewhere(traceId: string, spanId: string): boolean {
     if (this.#feeds.size < 2) return false
     // Two processors have each span open: then the one that was there first takes it, so that a trace stays together.
@@ -56,9 +72,7 @@ export class FeedMembership {
       const other = ref.deref()
       if (ref === this.#own) isLater = true
       else if (!other) this.#feeds.delete(ref)
-      else if (other.destination === this.#feed.destination) {
-        if (isLater && isOpenHere ? other.hasTaken(traceId, spanId) : other.has(traceId, spanId)) return true
-      }
+      else if (isLater && isOpenHere ? other.hasTaken(traceId, spanId) : other.has(traceId, spanId)) return true
     }
     return false
   }

@@ -23,6 +23,7 @@ import { mayBeOneModel, sameNumbers } from './twin-pairs.ts'
  * @param twins Which of its calls were recorded more than once.
  */
 export function withoutReportedSums(claims: readonly Claim[], twins: TwinView): readonly Claim[] {
+  if (!claims.some(({ node }) => node.fact.isReported)) return claims
   const isReport = ({ node, source }: Claim) => source === 'llm' && twins.recordsOf(node.fact).every(isReported)
   const reports = claims.filter(isReport)
   if (reports.length === 0) return claims

@@ -100,7 +100,7 @@ export function statementOf(
   const isCall = (node: Node) => calls.has(node) && (!node.fact.isReported || claimed.has(node))
   const tools = toolCallsOf(tree)
   const nodesIn = groupBy(tree.postOrder, (node) => runOf.get(node))
-  const membersOf = groupBy(tree.postOrder, (node) => agentOf.get(node))
+  const membersOf = agentOf === runOf ? nodesIn : groupBy(tree.postOrder, (node) => agentOf.get(node))
   const claimsOf = groupBy(claims, (claim) => agentOf.get(claim.node))
 
   const state = ({ agent, spans, ...told }: Subject): RunStatement => {
