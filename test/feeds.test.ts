@@ -9,7 +9,7 @@ import {
   SimpleSpanProcessor,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   type KeitoError,
   type KeitoProcessorOptions,
@@ -23,6 +23,7 @@ import { AGENT, at, below, CHAT, toldTo } from './helpers/told.ts'
 
 const closers: (() => Promise<void>)[] = []
 afterEach(async () => {
+  vi.restoreAllMocks()
   for (const close of closers.splice(0).toReversed()) await close()
 })
 
@@ -214,6 +215,7 @@ describe('ways that are not one', () => {
   })
 
   it('are a dry run beside the real thing: it takes nothing away', async () => {
+    vi.spyOn(console, 'info').mockImplementation(() => undefined)
     const [sandbox, errors]: [KeitoSandbox, KeitoError[]] = [await aSandbox(), []]
     const dry = simple({ ...optionsFor(sandbox, errors), dryRun: true, onRecord: () => undefined })
     const { provider, tracer } = provide(dry, batch(optionsFor(sandbox, errors)))
