@@ -5,7 +5,7 @@
  */
 import { type Context, type Span, trace } from '@opentelemetry/api'
 import type { FeedMembership } from './feeds.ts'
-import { baggageIn, saidIn } from './genai/ambient.ts'
+import { baggageIn, type Said, saidIn, saidSince } from './genai/ambient.ts'
 import { readHints } from './genai/hints.ts'
 import { readFact } from './genai/read.ts'
 import type { Settings } from './options.ts'
@@ -42,13 +42,14 @@ export class Intake {
     try {
       const ids = span.spanContext()
       const { traceId, spanId } = ids
-      if (!isId(traceId) || !isId(spanId)) return undefined
-      const parent = trace.getSpan(context as Context)
-      openSpans?.start(traceId, spanId, {
+      if (!openSpans || !isId(traceId) || !isId(spanId)) return undefined
+      const said = saidIn(context)
+      openSpans.start(traceId, spanId, {
         span,
-        parent,
-        parentId: this.#parentAtStart(span, traceId, parent),
-        said: saidIn(context),
+        parentId: this.#parentAtStart(span, traceId, context),
+        isIgnored: this.#isIgnored(span),
+        said,
+        saidHere: said && saidSince(said, saidAroundParent(openSpans, context)),
         baggage: settings.readsBaggage ? baggageIn(context) : undefined,
       })
       return ids
@@ -87,17 +88,17 @@ export class Intake {
    * The parent in this process, unless it is known that it will never end here: one that another provider records, and
    * with OTel JS 1.x, which does not say whether a parent is remote, one that did not begin here.
    */
-  #parentAtStart(span: SpanLike, traceId: string, parent: Span | undefined): string | undefined {
+  #parentAtStart(span: SpanLike, traceId: string, context: ContextLike): string | undefined {
     const { openSpans, store } = this.#parts
     const parentId = localParentOf(span)
     if (parentId === undefined || openSpans?.get(traceId, parentId)) return parentId
     if (store.has(traceId, parentId) || openSpans?.wasLetGo(traceId)) return parentId
-    return span.parentSpanContext && !parent?.isRecording() ? parentId : undefined
+    return span.parentSpanContext && !spanIn(context)?.isRecording() ? parentId : undefined
   }
 
   #add(span: SpanLike, traceId: string, spanId: string, opened: OpenSpan | undefined, nowMs: number): void {
-    const { settings, store, feeds, counters } = this.#parts
-    const isIgnored = settings.ignoreScopes.size > 0 && settings.ignoreScopes.has(scopeNameOf(span))
+    const { store, feeds, counters } = this.#parts
+    const isIgnored = opened ? opened.isIgnored : this.#isIgnored(span)
     const reading = isIgnored ? undefined : readFact(span, opened?.baggage)
     const hints = isIgnored ? undefined : readHints(span.attributes)
     const parentId = opened ? opened.parentId : localParentOf(span)
@@ -121,14 +122,19 @@ export class Intake {
     }
   }
 
+  #isIgnored(span: SpanLike): boolean {
+    const { ignoreScopes } = this.#parts.settings
+    return ignoreScopes.size > 0 && ignoreScopes.has(scopeNameOf(span))
+  }
+
   #countElsewhere(): void {
     this.#parts.counters.spansElsewhere++
     this.#parts.log.report(
       'fed-twice',
       'fed-twice',
       'The same spans reach Keito by two ways: a KeitoSpanProcessor and a KeitoSpanExporter, or one of them twice, in one ' +
-        'provider. They are taken in by the first alone, so that nothing is billed twice. Remove one of both; the ' +
-        'processor is the one that loses nothing.',
+        'provider. Each span is taken in by one of them only, and a trace may be split between them. Remove one of ' +
+        'both; the processor is the one that loses nothing.',
     )
   }
 
@@ -150,4 +156,13 @@ export class Intake {
       'A span could not be read and is not billed: it has no usable ids or times, or reading it threw.',
     )
   }
+}
+
+function spanIn(context: ContextLike): Span | undefined {
+  return trace.getSpan(context as Context)
+}
+
+function saidAroundParent(openSpans: OpenSpans, context: ContextLike): Said | undefined {
+  const parent = spanIn(context)
+  return parent && openSpans.saidAround(parent)
 }

@@ -11,7 +11,7 @@ import { canRunTimers } from './delivery/requests.ts'
 import { ConfigError } from './errors.ts'
 import { readFact } from './genai/read.ts'
 import type { Settings } from './options.ts'
-import { type ResourceLike, scopeNameOf } from './otel/span.ts'
+import type { ResourceLike } from './otel/span.ts'
 import { attributionsIn } from './session/attributions.ts'
 import type { OpenSpan, OpenSpans } from './session/open-spans.ts'
 import type { Settlement } from './session/settlement.ts'
@@ -167,9 +167,9 @@ export class LiveRuns {
   }
 
   /** An outermost agent run that is under way, as a settlement without anything to bill. */
-  #begunRun(traceId: string, spanId: string, { span, baggage }: OpenSpan): Settlement | undefined {
-    const { settings, store } = this.#parts
-    if (settings.ignoreScopes.has(scopeNameOf(span))) return undefined
+  #begunRun(traceId: string, spanId: string, { span, baggage, isIgnored }: OpenSpan): Settlement | undefined {
+    const { store } = this.#parts
+    if (isIgnored) return undefined
     const reading = readFact(span, baggage)
     if (!reading || reading === 'unreadable' || reading.fact.kind !== 'agent') return undefined
     if (this.#isInAgent(traceId, spanId)) return undefined

@@ -114,8 +114,9 @@ export class Pipeline {
   start(span: SpanLike, context: ContextLike): void {
     const ids = this.#intake.start(span, context)
     if (!ids || !this.#live) return
+    const isFirst = this.#live.nextAt === Number.POSITIVE_INFINITY
     this.#live.started(ids.traceId, ids.spanId, performance.now())
-    this.#schedule()
+    if (isFirst) this.#schedule()
   }
 
   /** Takes the facts of ended spans in. Afterwards the spans are needed no more. */

@@ -34,7 +34,7 @@ import {
   tellWork,
 } from './helpers/live-rig.ts'
 import { aTrace } from './helpers/spans.ts'
-import { at, below, CHAT, HTTP, within } from './helpers/told.ts'
+import { AGENT, at, below, CHAT, HTTP, within } from './helpers/told.ts'
 
 const closers: (() => Promise<void>)[] = []
 afterAll(async () => {
@@ -446,6 +446,20 @@ describe.concurrent('what is no run of its own', () => {
     )
     expect(ledger.timeEntries).toEqual([])
     expect(rig.requests()).toEqual([])
+  })
+
+  it('an agent within one that is left out has a timer, because it is the run', async () => {
+    const { ledger } = await toldTwice(
+      async ({ begin, provider }, { shown }) => {
+        const noisy = provider.getTracer('noisy').startSpan('invoke_agent', { attributes: AGENT, startTime: at(0) })
+        const run = begin('review-bot', 1, {}, below(noisy))
+        await shown(run)
+        run.end(60)
+        noisy.end(at(70))
+      },
+      { ignoreScopes: ['noisy'] },
+    )
+    expect(ledger.timeEntries).toHaveLength(1)
   })
 
   it('an agent that turns out to lie within one that was not known as such loses its timer', async () => {

@@ -72,6 +72,19 @@ describe('an agent under way', () => {
     expect(desk.settled.map(({ agentName }) => agentName)).toEqual(['worker'])
   })
 
+  test('says nothing while its instrumentation is left out: not who it is, nor whose project, nor that work is under way', () => {
+    const desk = new LiveDesk({}, { ignoreScopes: new Set(['noisy']) })
+    const attributes = { 'keito.project_id': 'cmother' }
+    const request = aTrace({ scope: 'web' }).http()
+    const agent = request.agent('worker', { scope: 'noisy', attributes })
+    const call = agent.chat({ ...CALL, scope: 'framework' })
+    for (const { ended } of [request, agent, call]) desk.start(ended)
+    desk.end([call.ended, request.ended])
+    expect(desk.settle('rooted')).toHaveLength(1)
+    expect(desk.settled).toMatchObject([{ runId: 'session', attribution: { projectId: undefined } }])
+    expect(desk.settled[0]?.agentName).toBeUndefined()
+  })
+
   test('of several leaves what is billed of all of them without a name', () => {
     const desk = new LiveDesk()
     const request = aTrace().http()

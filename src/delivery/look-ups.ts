@@ -4,32 +4,26 @@
  * @module
  */
 import type { KeitoRecord } from '../billing/record.ts'
-import type { CallOptions, OutcomeClient } from '../keito/client.ts'
+import type { OutcomeClient } from '../keito/client.ts'
 import type { StoredRecord } from '../keito/types.ts'
-import type { DeliveryOptions } from '../options.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import type { Counters } from '../telemetry/stats.ts'
-import { attempt } from './attempt.ts'
 import type { Pause } from './backoff.ts'
 import type { Budget } from './budget.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { DoubtGroup } from './doubts.ts'
 import { duplicateReport, listReport, unknownReport } from './failure-report.ts'
-import type { Failure, Outcome } from './outcome.ts'
+import type { Failure } from './outcome.ts'
 import type { Finding, Reconciler } from './reconciler.ts'
+import { Requester, type RequesterParts } from './requester.ts'
 import { list, type Receipt, receiptFrom, remove, rowsFrom } from './requests.ts'
-import type { Turns } from './turns.ts'
 
 /** What {@link LookUps} work with. */
-export interface LookUpParts {
+export interface LookUpParts extends RequesterParts {
   readonly client: OutcomeClient
   readonly reconciler: Reconciler
   readonly budget: Budget
-  readonly turns: Turns
-  readonly settings: Readonly<Required<DeliveryOptions>>
   readonly counters: Counters
   readonly callbacks: Callbacks
-  readonly metrics: Metrics | undefined
   /** Milliseconds clock. */
   readonly now: () => number
   /** Whether a request for the key is still under way in the client, in spite of its deadline. */
@@ -45,18 +39,19 @@ export interface LookUpParts {
 /** Makes the look-ups that are due. Never rejects. */
 export class LookUps {
   readonly #parts: LookUpParts
-  readonly #underWay = new Set<AbortController>()
+  readonly #requester: Requester
   /** Lists whose findings are not acted on yet, and records whose copies are not deleted yet. */
   #unfinished = 0
   #isClosed = false
 
   constructor(parts: LookUpParts) {
     this.#parts = parts
+    this.#requester = new Requester(parts)
   }
 
   /** Requests under way, or waiting for their turn between two pages. */
   get underWay(): number {
-    return this.#underWay.size
+    return this.#requester.underWay
   }
 
   /** Whether there is nothing to wait for. */
@@ -77,14 +72,14 @@ export class LookUps {
   /** Aborts what is under way. What it was to tell is not known then. */
   close(): void {
     this.#isClosed = true
-    for (const controller of this.#underWay) controller.abort()
+    this.#requester.close()
   }
 
   async #lookUp(group: DoubtGroup): Promise<void> {
     const { client, reconciler, budget, callbacks, isUnanswered, onEnd } = this.#parts
     const startedAt = this.#parts.now()
     this.#unfinished++
-    const outcome = await this.#request((options) => list(client, group, options), rowsFrom)
+    const { outcome } = await this.#requester.request((options) => list(client, group, options), rowsFrom)
     if (this.#isClosed) return
     const now = this.#parts.now()
     if (outcome.type === 'accepted') budget.resume(now)
@@ -131,30 +126,11 @@ export class LookUps {
     const { client } = this.#parts
     await this.#parts.turns.next()
     if (this.#isClosed) return false
-    const outcome = await this.#request(
+    const { outcome } = await this.#requester.request(
       (options) => remove(client, id, options),
       () => true,
     )
     return outcome.type === 'accepted'
-  }
-
-  async #request<T>(
-    call: (options: CallOptions) => unknown,
-    read: (value: unknown) => T | undefined,
-  ): Promise<Outcome<T>> {
-    const { settings, metrics } = this.#parts
-    const controller = new AbortController()
-    this.#underWay.add(controller)
-    const { timeoutMs } = settings
-    const { outcome } = await attempt(call, {
-      timeoutMs,
-      controller,
-      read,
-      metrics,
-      nextPage: () => this.#parts.turns.next(),
-    })
-    this.#underWay.delete(controller)
-    return outcome
   }
 }
 

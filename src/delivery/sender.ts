@@ -77,10 +77,10 @@ export class Sender {
     this.#turns = new Turns(this.#budget, now)
     this.#reconciler = new Reconciler({ settings, random })
     const [budget, onEnd] = [this.#budget, () => this.#sendDue()]
-    const shared = { client, settings, counters, metrics, now, budget, callbacks: this.#callbacks, onEnd }
+    const [turns, callbacks] = [this.#turns, this.#callbacks]
+    const shared = { client, settings, counters, metrics, now, budget, turns, callbacks, onEnd }
     this.#lookUps = new LookUps({
       ...shared,
-      turns: this.#turns,
       reconciler: this.#reconciler,
       isUnanswered: (key) => this.#unanswered.has(key),
       onFound: (record, receipt) => this.#deliver(record, receipt),

@@ -5,27 +5,22 @@
  */
 import type { CallOptions, OutcomeClient } from '../keito/client.ts'
 import type { StoredRecord } from '../keito/types.ts'
-import type { DeliveryOptions } from '../options.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import { type Attempt, attempt } from './attempt.ts'
 import { backoffMs } from './backoff.ts'
 import type { Budget } from './budget.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Outcome } from './outcome.ts'
+import { Requester, type RequesterParts } from './requester.ts'
 import { change, list, type Receipt, receiptFrom, remove, rowsFrom, startTimer, stopTimer } from './requests.ts'
 import { isRefused, type Timer } from './timer.ts'
 import { hiddenReport, timerPauseReport } from './timer-reports.ts'
 import type { TimerSet } from './timer-set.ts'
 import { AFTER, type OwnStep } from './timer-steps.ts'
-import { Turns } from './turns.ts'
 
 /** What {@link TimerCalls} work with. */
-export interface TimerCallParts {
+export interface TimerCallParts extends RequesterParts {
   readonly client: OutcomeClient
   readonly budget: Budget
-  readonly settings: Readonly<Required<DeliveryOptions>>
   readonly callbacks: Callbacks
-  readonly metrics?: Metrics | undefined
   /** Milliseconds clock of the budget. */
   readonly now: () => number
   /** Number from 0 to 1. @default Math.random */
@@ -50,27 +45,25 @@ export class TimerCalls {
   readonly #parts: TimerCallParts
   readonly #timers: TimerSet
   readonly #events: TimerCallEvents
-  readonly #turns: Turns
-  readonly #underWay = new Set<AbortController>()
+  readonly #requester: Requester
   #isClosed = false
 
   constructor(parts: TimerCallParts, timers: TimerSet, events: TimerCallEvents) {
     this.#parts = parts
     this.#timers = timers
     this.#events = events
-    this.#turns = new Turns(parts.budget, parts.now)
+    this.#requester = new Requester(parts)
   }
 
   /** Requests under way, or waiting for their turn between two pages. */
   get underWay(): number {
-    return this.#underWay.size
+    return this.#requester.underWay
   }
 
   /** Aborts what is under way. What it was to tell is not known then. */
   close(): void {
     this.#isClosed = true
-    for (const controller of this.#underWay) controller.abort()
-    this.#turns.close()
+    this.#requester.close()
   }
 
   /** Makes the request that a timer needs. The caller has counted it. */
@@ -92,7 +85,11 @@ export class TimerCalls {
       if (isSettled) this.#settleLate(timer, outcome)
     }
     const read = step === 'start' ? receiptFrom : () => ({})
-    const { outcome, isAnswered } = await this.#request((options) => this.#call(step, timer, options), read, onLate)
+    const { outcome, isAnswered } = await this.#requester.request(
+      (options) => this.#call(step, timer, options),
+      read,
+      onLate,
+    )
     timer.work = undefined
     if (this.#isClosed) return
     this.#note(outcome)
@@ -150,7 +147,7 @@ export class TimerCalls {
     const { client, now, onEnd } = this.#parts
     if (!first) return
     const group = { kind: 'time_entry', day: first.mark.day, projectId: first.mark.projectId } as const
-    const { outcome } = await this.#request((options) => list(client, group, options), rowsFrom)
+    const { outcome } = await this.#requester.request((options) => list(client, group, options), rowsFrom)
     for (const timer of timers) timer.work = undefined
     if (this.#isClosed) return
     this.#note(outcome)
@@ -200,20 +197,5 @@ export class TimerCalls {
   #retryAt(timer: Timer): number {
     const { budget, settings, now, random = Math.random } = this.#parts
     return now() + budget.waitMs(now()) + backoffMs(timer.failures++, settings.maxBackoffMs, random)
-  }
-
-  async #request<T>(
-    call: (options: CallOptions) => unknown,
-    read: (value: unknown) => T | undefined,
-    onLate: (outcome: Outcome<T>) => void = () => {},
-  ): Promise<Attempt<T>> {
-    const { settings, metrics } = this.#parts
-    const { timeoutMs } = settings
-    const controller = new AbortController()
-    this.#underWay.add(controller)
-    const nextPage = () => this.#turns.next()
-    const answer = await attempt(call, { timeoutMs, controller, read, metrics, onLate, nextPage })
-    this.#underWay.delete(controller)
-    return answer
   }
 }

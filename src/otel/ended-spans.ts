@@ -48,10 +48,11 @@ export class EndedSpans {
     const endAt = performance.now() + timeoutMs
     // What ends meanwhile is not waited for, or a busy host would never see the end.
     let left = this.#spans.length
-    while (left > 0 && this.#spans.length > 0) {
+    for (;;) {
       const leftMs = endAt - performance.now()
       if (leftMs <= 0) this.#giveUpOnResource()
       left -= this.#handOn(leftMs > 0)
+      if (left <= 0 || this.#spans.length === 0) return
       await settledWithin(this.#awaited?.ready, this.#awaited ? leftMs : 0)
     }
   }

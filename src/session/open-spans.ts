@@ -4,7 +4,8 @@
  * @module
  */
 import type { Baggage } from '@opentelemetry/api'
-import { type Said, saidSince } from '../genai/ambient.ts'
+import type { Said } from '../genai/ambient.ts'
+import type { FactKind } from '../genai/fact.ts'
 import { type Attribution, mergeAttributions, readHints } from '../genai/hints.ts'
 import { kindOf, readFact } from '../genai/read.ts'
 import type { SpanLike } from '../otel/span.ts'
@@ -17,17 +18,13 @@ export interface OpenSpan {
   readonly span: SpanLike
   /** The parent in this process; undefined for a local root. */
   readonly parentId: string | undefined
+  /** Whether its instrumentation is left out, so that nothing it says counts. */
+  readonly isIgnored: boolean
   /** What `withKeitoAttribution` around its start said; the same object for all spans inside. */
   readonly said: Said | undefined
   /** What `withKeitoAttribution` said between its parent and itself: undefined when the parent began inside it too. */
   readonly saidHere: Attribution | undefined
   readonly baggage: Baggage | undefined
-}
-
-/** What of a span's start is new to {@link OpenSpans}. */
-export type StartedSpan = Pick<OpenSpan, 'span' | 'parentId' | 'said' | 'baggage'> & {
-  /** The span above it in its context, ended or open. */
-  readonly parent: object | undefined
 }
 
 /**
@@ -48,18 +45,21 @@ export class OpenSpans {
   }
 
   /** A span has started. */
-  start(traceId: string, spanId: string, { span, parent, parentId, said, baggage }: StartedSpan): void {
+  start(traceId: string, spanId: string, opened: OpenSpan): void {
     let trace = this.#traces.get(traceId)
     if (!trace) {
       trace = new Map()
       this.#traces.set(traceId, trace)
     }
-    const saidHere = saidSince(said, parent && this.#starts.get(parent)?.said)
-    const opened = { span, parentId, said, saidHere, baggage }
-    if (said || baggage) this.#starts.set(span, opened)
+    if (opened.said || opened.baggage) this.#starts.set(opened.span, opened)
     if (!trace.has(spanId)) this.#size++
     trace.set(spanId, opened)
     if (this.#size > this.#maxSpans) this.#letGoOfOldest()
+  }
+
+  /** What code around the start of a span, ended or open, said. */
+  saidAround(span: object): Said | undefined {
+    return this.#starts.get(span)?.said
   }
 
   /** A span that is open. */
@@ -95,9 +95,9 @@ export class OpenSpans {
    * below spans that have ended is likely to stay so: frameworks forget to end the calls that nobody reads to the end.
    */
   isUnderWay(traceId: string): boolean {
-    for (const { span, parentId } of this.#traces.get(traceId)?.values() ?? []) {
-      if (parentId === undefined) return true
-      const kind = safely(() => kindOf(span))
+    for (const opened of this.#traces.get(traceId)?.values() ?? []) {
+      if (opened.parentId === undefined) return true
+      const kind = kindSoFar(opened)
       if (kind && isWork(kind)) return true
     }
     return false
@@ -107,9 +107,9 @@ export class OpenSpans {
   placeOf(traceId: string, spanId: string): Place | undefined {
     const opened = this.get(traceId, spanId)
     if (!opened) return undefined
-    const { span, parentId } = opened
-    const hints = safely(() => readHints(span.attributes)?.hints)
-    const kind = safely(() => kindOf(span))
+    const { span, parentId, isIgnored } = opened
+    const hints = isIgnored ? undefined : safely(() => readHints(span.attributes)?.hints)
+    const kind = kindSoFar(opened)
     const agentName = kind === 'agent' ? safely(() => agentNameOf(span)) : undefined
     return { parentId, hints: hintsOver(hints, opened), kind, agentName }
   }
@@ -127,6 +127,10 @@ export class OpenSpans {
 export function hintsOver(hints: Attribution | undefined, opened: OpenSpan | undefined): Attribution | undefined {
   const around = opened?.saidHere
   return hints && around ? mergeAttributions([hints, around]) : (hints ?? around)
+}
+
+function kindSoFar({ span, isIgnored }: OpenSpan): FactKind | undefined {
+  return isIgnored ? undefined : safely(() => kindOf(span))
 }
 
 function agentNameOf(span: SpanLike): string | undefined {

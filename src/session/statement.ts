@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { NO_USAGE, type SpanFact, type Usage } from '../genai/fact.ts'
+import type { SpanFact } from '../genai/fact.ts'
 import type { Attribution } from '../genai/hints.ts'
 import type { HourPolicy } from '../options.ts'
 import { type Interval, unionOf, without } from '../otel/time.ts'
@@ -18,18 +18,11 @@ import { isElsewhere, type TwinView } from './duplicates.ts'
 import { groupBy } from './group-by.ts'
 import { knownIntervals, workedIntervals } from './hours.ts'
 import { isWork } from './kinds.ts'
-import { addUsage, totalOf } from './merge.ts'
-import { runsOf } from './runs.ts'
+import { type ModelTotal, modelTotals } from './model-totals.ts'
+import { type RunMembership, runsOf } from './runs.ts'
 import { type RunOutcome, SESSION_RUN_ID } from './settlement.ts'
 import { placesAbove, type TraceView } from './trace.ts'
 import { byStart, isAbove, type Node, type SessionTree } from './tree.ts'
-
-/** All tokens of one model within a run. */
-export interface ModelTotal {
-  readonly provider: string | undefined
-  readonly usage: Usage
-  readonly llmCalls: number
-}
 
 /** A run, an agent of one, or what belongs to none, with all that is known of it now. */
 export interface RunStatement {
@@ -65,14 +58,17 @@ export interface StatementRules {
   readonly agents: 'outermost' | 'each'
 }
 
-/** What a statement is about, with what only its run can tell. */
-interface Subject
-  extends Pick<RunStatement, 'outermostId' | 'contains' | 'liesIn' | 'isAdrift' | 'agentName' | 'outcome'> {
-  /** The run, or an agent of it; absent for what belongs to no run. */
-  readonly agent?: Node
-  /** The spans that stand for it. */
+/** What an agent's statement takes from the run that it is a part of. */
+type OfRun = Pick<RunStatement, 'outermostId' | 'contains' | 'liesIn' | 'isAdrift' | 'outcome'>
+
+/** Whose statement it is, and what stands for it. */
+interface Subject {
+  /** The run, or an agent of it; undefined for what belongs to no run. */
+  readonly agent: Node | undefined
+  readonly agentName: string | undefined
+  /** The spans that stand for it, in the order of their start; at least one. */
   readonly spans: readonly SpanFact[]
-  readonly worked?: readonly Interval[]
+  readonly worked: readonly Interval[] | undefined
 }
 
 /**
@@ -91,92 +87,144 @@ export function statementOf(
   twins: TwinView,
   rules: StatementRules,
 ): readonly RunStatement[] {
-  const runOf = runsOf(tree)
-  const agentOf = rules.agents === 'each' ? nearestAgents(tree, runOf) : runOf
-  const attributionOf = attributionsIn(trace)
-  const calls = modelCallsOf(tree, twins)
-  // A report that repeats traced calls has no claim, and is no call of its own.
-  const claimed = new Set(claims.map(({ node }) => node))
-  const isCall = (node: Node) => calls.has(node) && (!node.fact.isReported || claimed.has(node))
-  const tools = toolCallsOf(tree)
-  const nodesIn = groupBy(tree.postOrder, (node) => runOf.get(node))
-  const membersOf = agentOf === runOf ? nodesIn : groupBy(tree.postOrder, (node) => agentOf.get(node))
-  const claimsOf = groupBy(claims, (claim) => agentOf.get(claim.node))
+  const runs = new Runs(trace, tree, claims, twins, rules)
+  const statements = runs.inOrder().flatMap((run) => runs.state(run))
+  const rest = runs.stateRest(statements)
+  return rest ? [...statements, rest] : statements
+}
 
-  const state = ({ agent, spans, ...told }: Subject): RunStatement => {
-    const members = membersOf.get(agent) ?? []
-    const first = agent?.fact ?? spans[0]
-    return {
-      ...told,
-      runId: agent?.fact.spanId ?? SESSION_RUN_ID,
-      serviceName: first?.serviceName,
-      emitter: first?.emitter ?? 'opentelemetry',
-      startNs: first?.startNs ?? 0n,
-      endNs: spans.reduce((end, fact) => (fact.endNs > end ? fact.endNs : end), first?.endNs ?? 0n),
-      models: modelTotals(claimsOf.get(agent) ?? []),
-      llmCalls: members.filter(isCall).length,
-      toolCalls: members.filter((node) => tools.has(node)).length,
-      attribution: first ? attributionOf(first) : {},
-    }
+/** The runs of one session, with all that lies in them. */
+class Runs {
+  readonly #trace: TraceView
+  readonly #tree: SessionTree
+  readonly #twins: TwinView
+  readonly #rules: StatementRules
+  readonly #agentOf: RunMembership
+  /** The nodes in each run, and those of each agent; under undefined, those of none. */
+  readonly #nodesIn: ReadonlyMap<Node | undefined, readonly Node[]>
+  readonly #nodesOf: ReadonlyMap<Node | undefined, readonly Node[]>
+  readonly #claimsOf: ReadonlyMap<Node | undefined, readonly Claim[]>
+  readonly #claimed: ReadonlySet<Node>
+  readonly #calls: ReadonlySet<Node>
+  readonly #tools: ReadonlySet<Node>
+  readonly #attributionOf: (fact: SpanFact) => Attribution
+
+  constructor(trace: TraceView, tree: SessionTree, claims: readonly Claim[], twins: TwinView, rules: StatementRules) {
+    this.#trace = trace
+    this.#tree = tree
+    this.#twins = twins
+    this.#rules = rules
+    const runOf = runsOf(tree)
+    const agentOf = rules.agents === 'each' ? nearestAgents(tree, runOf) : runOf
+    this.#agentOf = agentOf
+    this.#nodesIn = groupBy(tree.postOrder, (node) => runOf.get(node))
+    this.#nodesOf = agentOf === runOf ? this.#nodesIn : groupBy(tree.postOrder, (node) => agentOf.get(node))
+    this.#claimsOf = groupBy(claims, (claim) => agentOf.get(claim.node))
+    this.#claimed = new Set(claims.map(({ node }) => node))
+    this.#calls = modelCallsOf(tree, twins)
+    this.#tools = toolCallsOf(tree)
+    this.#attributionOf = attributionsIn(trace)
   }
 
-  const stateRun = (run: Node): readonly RunStatement[] => {
-    const nodes = nodesIn.get(run) ?? []
+  /** The outermost runs, in the order of their start. */
+  inOrder(): readonly Node[] {
+    const runs = [...this.#nodesIn.keys()].filter((run) => run !== undefined)
+    return runs.sort((a, b) => byStart(a.fact, b.fact))
+  }
+
+  /** States a run, or each agent of it. */
+  state(run: Node): readonly RunStatement[] {
+    const nodes = this.#nodesIn.get(run) ?? []
     const facts = nodes.map((node) => node.fact)
-    const agents = [...new Set(nodes.map((node) => agentOf.get(node) ?? run))]
-    const hours = shareHours(run, agents, agentOf, workedIntervals(run.fact, facts, rules.hours))
-    const ofRun = {
+    const agents = [...new Set(nodes.map((node) => this.#agentOf.get(node) ?? run))]
+    const hours = shareHours(run, agents, this.#agentOf, workedIntervals(run.fact, facts, this.#rules.hours))
+    const ofRun: OfRun = {
       outermostId: run.fact.spanId,
       contains: new Set(facts.map((fact) => fact.spanId)),
       liesIn: new Set([SESSION_RUN_ID, ...idsAbove(run)]),
       isAdrift: run.missing !== undefined,
       outcome: hasFailed(run.fact, facts) ? 'failed' : 'ok',
-    } as const
+    }
     return agents
       .sort((a, b) => byStart(a.fact, b.fact))
       .map((agent) => {
         const agentName = nameOf(agent, run, nodes)
-        return state({ ...ofRun, agent, agentName, spans: [agent.fact], worked: hours.get(agent) ?? [] })
+        return this.#statement(ofRun, { agent, agentName, spans: [agent.fact], worked: hours.get(agent) ?? [] })
       })
   }
 
-  const stateRest = (spans: readonly SpanFact[], outcome: RunOutcome, worked?: readonly Interval[]): RunStatement => {
-    const nodes = membersOf.get(undefined) ?? []
-    return state({
+  /**
+   * States what belongs to no run, if anything does: model calls that stand for the session, what is left of a run that
+   * was interrupted, or tokens alone.
+   *
+   * @param statements Those of all runs.
+   */
+  stateRest(statements: readonly RunStatement[]): RunStatement | undefined {
+    const isBare = this.#rules.bareCalls === 'run' && !this.#tree.postOrder.some((node) => isWork(node.fact.kind))
+    const bare = isBare ? topmostCalls(this.#tree.postOrder, this.#twins) : []
+    if (bare.length > 0) {
+      const spans = bare.map((node) => node.fact).sort(byStart)
+      return this.#restOf(spans, spans.every((call) => call.failed) ? 'failed' : 'ok', unionOf(spans))
+    }
+    const claims = this.#claimsOf.get(undefined)
+    if (!claims) return undefined
+    const spans = claims.map((claim) => claim.node.fact).sort(byStart)
+    const { isInterrupted, rootHasArrived } = this.#trace
+    const orphans = isInterrupted && !rootHasArrived ? orphansOf(this.#nodesOf.get(undefined) ?? []) : []
+    if (orphans.length > 0) {
+      const billedElsewhere = unionOf(statements.flatMap(({ worked }) => worked ?? []))
+      return this.#restOf(spans, 'interrupted', without(knownIntervals(orphans, this.#rules.hours), billedElsewhere))
+    }
+    // Whose calls they were is not known; where every run of the trace failed, they were a failed run's.
+    const haveAllFailed = statements.length > 0 && statements.every((run) => run.outcome === 'failed')
+    return this.#restOf(spans, haveAllFailed ? 'failed' : 'ok', undefined)
+  }
+
+  #restOf(spans: readonly SpanFact[], outcome: RunOutcome, worked: readonly Interval[] | undefined): RunStatement {
+    const nodes = this.#nodesOf.get(undefined) ?? []
+    const ofRun: OfRun = {
       outermostId: SESSION_RUN_ID,
       contains: new Set(nodes.map((node) => node.fact.spanId)),
       liesIn: new Set([SESSION_RUN_ID]),
       isAdrift: false,
-      agentName: spans.find((fact) => fact.agentName !== undefined)?.agentName ?? agentAbove(trace, spans),
       outcome,
-      spans,
-      ...(worked ? { worked } : {}),
-    })
+    }
+    const named = spans.find((fact) => fact.agentName !== undefined)
+    const agentName = named?.agentName ?? agentAbove(this.#trace, spans)
+    return this.#statement(ofRun, { agent: undefined, agentName, spans, worked })
   }
 
-  const runs = [...nodesIn.keys()].filter((run) => run !== undefined)
-  const statements = runs.sort((a, b) => byStart(a.fact, b.fact)).flatMap(stateRun)
-
-  const isBare = rules.bareCalls === 'run' && !tree.postOrder.some((node) => isWork(node.fact.kind))
-  const bare = isBare ? topmostCalls(tree.postOrder, twins) : []
-  if (bare.length > 0) {
-    const spans = bare.map((node) => node.fact).sort(byStart)
-    const outcome = spans.every((call) => call.failed) ? 'failed' : 'ok'
-    statements.push(stateRest(spans, outcome, unionOf(spans)))
-  } else if (claimsOf.has(undefined)) {
-    const spans = (claimsOf.get(undefined) ?? []).map((claim) => claim.node.fact).sort(byStart)
-    const orphans = trace.isInterrupted && !trace.rootHasArrived ? orphansOf(membersOf.get(undefined) ?? []) : []
-    if (orphans.length > 0) {
-      const billedElsewhere = unionOf(statements.flatMap(({ worked }) => worked ?? []))
-      const worked = without(knownIntervals(orphans, rules.hours), billedElsewhere)
-      statements.push(stateRest(spans, 'interrupted', worked))
-    } else {
-      // Whose calls they were is not known; where every run of the trace failed, they were a failed run's.
-      const haveAllFailed = statements.length > 0 && statements.every((run) => run.outcome === 'failed')
-      statements.push(stateRest(spans, haveAllFailed ? 'failed' : 'ok'))
+  #statement(ofRun: OfRun, { agent, agentName, spans, worked }: Subject): RunStatement {
+    const nodes = this.#nodesOf.get(agent) ?? []
+    const [first] = spans
+    return {
+      runId: agent?.fact.spanId ?? SESSION_RUN_ID,
+      outermostId: ofRun.outermostId,
+      contains: ofRun.contains,
+      liesIn: ofRun.liesIn,
+      isAdrift: ofRun.isAdrift,
+      outcome: ofRun.outcome,
+      agentName,
+      serviceName: first?.serviceName,
+      emitter: first?.emitter ?? 'opentelemetry',
+      startNs: first?.startNs ?? 0n,
+      endNs: spans.reduce((end, fact) => (fact.endNs > end ? fact.endNs : end), first?.endNs ?? 0n),
+      ...(worked ? { worked } : {}),
+      models: modelTotals(this.#claimsOf.get(agent) ?? []),
+      llmCalls: count(nodes, (node) => this.#isCall(node)),
+      toolCalls: count(nodes, (node) => this.#tools.has(node)),
+      attribution: first ? this.#attributionOf(first) : {},
     }
   }
-  return statements
+
+  /** A report that repeats traced calls has no claim, and is no call of its own. */
+  #isCall(node: Node): boolean {
+    return this.#calls.has(node) && (!node.fact.isReported || this.#claimed.has(node))
+  }
+}
+
+function count(nodes: readonly Node[], is: (node: Node) => boolean): number {
+  return nodes.filter(is).length
 }
 
 function idsAbove(node: Node | undefined): readonly string[] {
@@ -229,25 +277,4 @@ function topmostCalls(nodes: readonly Node[], twins: TwinView): readonly Node[] 
     for (let at = node.parent; at; at = at.parent) if (at.fact.kind === 'llm') return false
     return true
   })
-}
-
-/** Orders models by their tokens, most first, then by name. */
-export function mostTokensFirst(
-  a: { readonly model: string; readonly usage: Usage },
-  b: { readonly model: string; readonly usage: Usage },
-): number {
-  return totalOf(b.usage) - totalOf(a.usage) || (a.model < b.model ? -1 : a.model > b.model ? 1 : 0)
-}
-
-function modelTotals(claims: readonly Claim[]): ReadonlyMap<string, ModelTotal> {
-  const totals = new Map<string, ModelTotal>()
-  for (const { model, provider, usage, source } of claims) {
-    const known = totals.get(model)
-    totals.set(model, {
-      provider: known?.provider ?? provider,
-      usage: addUsage(known?.usage ?? NO_USAGE, usage),
-      llmCalls: (known?.llmCalls ?? 0) + (source === 'aggregate' ? 0 : 1),
-    })
-  }
-  return new Map([...totals].sort(([a, x], [b, y]) => mostTokensFirst({ model: a, ...x }, { model: b, ...y })))
 }

@@ -8,7 +8,8 @@ import { NO_USAGE, type Usage } from '../genai/fact.ts'
 import { groupBy } from './group-by.ts'
 import type { Ledger } from './ledger.ts'
 import { addUsage, eachPart, excessUsage, totalOf } from './merge.ts'
-import { mostTokensFirst, type RunStatement } from './statement.ts'
+import { mostTokensFirst } from './model-totals.ts'
+import type { RunStatement } from './statement.ts'
 
 /** The key under which tokens of a run or agent and a model are kept. */
 export function modelKey(runId: string, model: string): string {

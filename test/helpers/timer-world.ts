@@ -126,6 +126,7 @@ export async function aTimerWorld(options: WorldOptions = {}) {
     client,
     counters,
     budget,
+    turns,
     settings,
     callbacks,
     now,
