@@ -152,8 +152,11 @@ function expectTruth({ sandbox, events }: { sandbox: KeitoSandbox; events: reado
   }
 }
 
-/** Requests a minute. There are some 1,400, and without a limit twice as many as this would be made in a minute. */
-const LIMIT = 300
+/**
+ * Requests a minute. There are some 1,400, and without a limit three times as many as this would be made in a minute: also
+ * a machine that has other things to do meets it.
+ */
+const LIMIT = 180
 
 /** The most requests that were started within any minute. */
 function busiestMinute(startedAt: readonly number[]): number {

@@ -86,7 +86,9 @@ describe.concurrent('live timers', { timeout: 60_000 }, () => {
     for (let n = 0; n < KILLS; n++) {
       const { child, said, ended } = startChild('works', sandbox.url, directory)
       while (said.out.split('\n').length < 3) await sleep(5)
-      await sleep(((n * 7919) % 97) * 3)
+      // Half of them while a timer runs, and half at any moment.
+      if (n % 2 === 0) while (runningIn(sandbox).length === 0) await sleep(1)
+      else await sleep(((n * 7919) % 97) * 3)
       child.kill('SIGKILL')
       await ended()
       shown += runningIn(sandbox).length

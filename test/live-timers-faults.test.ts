@@ -20,7 +20,7 @@ import {
 } from './helpers/timer-world.ts'
 
 /** On a clock that costs nothing; a late write is made within 900 ms. */
-const SETTINGS = { timeoutMs: 2000, reconcileAfterMs: 5000, maxBackoffMs: 4000 }
+const SETTINGS = { timeoutMs: 2000, reconcileAfterMs: 5000, recheckAfterMs: 8000, maxBackoffMs: 4000 }
 
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
@@ -225,6 +225,70 @@ describe('a start that is answered after its deadline', () => {
         expect(world.isIdle()).toBe(true)
         expect(world.marks.size).toBe(1)
         expect(world.timers.nextAt(performance.now()) - performance.now()).toBeGreaterThan(800_000)
+      })(),
+    ))
+})
+
+describe('a start that is stored only when a list has missed it', () => {
+  /** Its write is made within 900 ms; it is looked for earlier, and once more when that has passed. */
+  const aMissedWorld = () =>
+    aTimerWorld({
+      simulated: simulateKeito(firstOnes(1, { kind: 'error', moment: 'late' }, ({ method }) => method === 'POST')),
+      settings: { ...SETTINGS, reconcileAfterMs: 300, recheckAfterMs: 5000 },
+    })
+
+  it('is found by a second look, and deleted', () =>
+    fastForward(
+      (async () => {
+        const world = await aMissedWorld()
+        world.start('a')
+        await sleep(2000)
+        expect(world.entries()).toMatchObject([{ key: 'trace:a:timer', is_running: true }])
+        await world.settled()
+        expect(world.entries()).toEqual([])
+        expect(world.paths().filter((path) => path.startsWith('GET'))).toHaveLength(2)
+        expect(world.timers.nextAt(0)).toBe(Number.POSITIVE_INFINITY)
+      })(),
+    ))
+
+  it('does not keep its run from being booked meanwhile', () =>
+    fastForward(
+      (async () => {
+        const world = await aMissedWorld()
+        world.start('a')
+        await sleep(2000)
+        await world.book('a')
+        await world.settled()
+        expect(world.entries()).toEqual([booked('a')])
+      })(),
+    ))
+
+  it('is left to nobody else, and nobody has to wait for the second look', () =>
+    fastForward(
+      (async () => {
+        const world = await aMissedWorld()
+        world.start('a')
+        await sleep(700)
+        expect(world.written).toEqual(['+trace:a:timer', '-trace:a:timer'])
+        expect(world.timers.marks).toEqual([])
+        expect(world.isIdle()).toBe(false)
+        world.timers.leave()
+        expect(world.timers.nextNeededAt(performance.now())).toBe(Number.POSITIVE_INFINITY)
+        await world.close()
+      })(),
+    ))
+
+  it('is not reported as left when the exporter shuts down before', () =>
+    fastForward(
+      (async () => {
+        const keito = simulateKeito(
+          firstOnes(1, { kind: 'error', moment: 'before' }, ({ method }) => method === 'POST'),
+        )
+        const world = await aTimerWorld({ simulated: keito, settings: SETTINGS, hasLog: false })
+        world.start('a')
+        await sleep(SETTINGS.reconcileAfterMs + 100)
+        await world.close()
+        expect(world.reports).toEqual([])
       })(),
     ))
 })

@@ -3,8 +3,9 @@
  *
  * A timer is a courtesy, the record of the run is the bill. So whatever goes wrong, the timer is given up and the run is
  * booked when it has ended, like any other. A timer whose start was not answered clearly perhaps runs without anybody
- * knowing its id: it is found by its metadata once a late start must have happened, and deleted. Before a timer is
- * started a mark of it is written down, so that the next process finds it if this one dies.
+ * knowing its id: it is found by its metadata once a late start must have happened, and deleted; where it is not there,
+ * this process looks a second time, much later. Before a timer is started a mark of it is written down, so that the next
+ * process finds it if this one dies.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import type { Counters } from '../telemetry/stats.ts'
 import { backoffMs } from './backoff.ts'
 import { type Outcome, retryable } from './outcome.ts'
 import { canRunTimers, type Receipt } from './requests.ts'
-import { isRefused, lostTimer, queuedTimer, type RunTimer, type Timer, type TimerMark } from './timer.ts'
+import { isRefused, lostTimer, mayBeInKeito, queuedTimer, type RunTimer, type Timer, type TimerMark } from './timer.ts'
 import { TimerBooking } from './timer-booking.ts'
 import { type TimerCallParts, TimerCalls } from './timer-calls.ts'
 import { abandonedReport } from './timer-reports.ts'
@@ -57,6 +58,7 @@ export class LiveTimers {
     this.#isAble = canRunTimers(parts.client)
     this.#calls = new TimerCalls(parts, this.#timers, {
       onStart: (outcome) => this.#afterStart(outcome),
+      onMissed: (timer) => this.#unmark(timer),
       onGone: (timer) => this.#forget(timer),
     })
   }
@@ -193,7 +195,7 @@ export class LiveTimers {
    */
   nextNeededAt(now: number): number {
     if (this.#isClosed) return Number.POSITIVE_INFINITY
-    return this.#timers.nextAt(now, this.#isLeaving ? ['queued'] : ['queued', 'lost'])
+    return this.#timers.nextAt(now, this.#isLeaving ? ['queued', 'missed'] : ['queued', 'lost', 'missed'])
   }
 
   /** Says that nobody will be here to look for lost timers later. */
@@ -201,13 +203,13 @@ export class LiveTimers {
     this.#isLeaving = true
   }
 
-  /** Aborts what is under way. Marks stay for the next process; where there are none, what is left is reported. */
+  /** Aborts what is under way. Marks stay for the next process; what is left without one is reported. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
     const { log, callbacks } = this.#parts
-    const left = this.#timers.all().filter(({ state, work }) => state !== 'queued' || work)
-    if (left.length > 0 && !log) callbacks.report(abandonedReport(left.map(({ mark }) => mark)))
+    const left = this.#timers.all().filter((timer) => mayBeInKeito(timer) && !(log && timer.isMarked))
+    if (left.length > 0) callbacks.report(abandonedReport(left.map(({ mark }) => mark)))
     this.#calls.close()
   }
 
@@ -247,7 +249,14 @@ export class LiveTimers {
 
   #forget(timer: Timer): void {
     this.#timers.delete(timer)
+    this.#unmark(timer)
+  }
+
+  /** Lets no other process look for a timer. */
+  #unmark(timer: Timer): void {
     const { log, callbacks } = this.#parts
-    if (timer.isMarked && !this.#isClosed) callbacks.guard('outbox', () => log?.timerGone(timer.mark.key))
+    if (!timer.isMarked || this.#isClosed) return
+    timer.isMarked = false
+    callbacks.guard('outbox', () => log?.timerGone(timer.mark.key))
   }
 }

@@ -14,7 +14,7 @@ import { attempt } from './attempt.ts'
 import type { FailureReport } from './failure-report.ts'
 import { type Failure, type Outcome, retryable } from './outcome.ts'
 import { change, create, remove, stopTimer, updateTo } from './requests.ts'
-import { isRefused, type Timer } from './timer.ts'
+import { isRefused, isSought, type Timer } from './timer.ts'
 import { closedReport } from './timer-reports.ts'
 
 /** What a booking works with. */
@@ -68,7 +68,7 @@ export class TimerBooking {
     }
     // With little time left, a new turn is taken, which brings a new deadline: a create must not run into the old one.
     if (this.#deadline - now() < this.#parts.timeoutMs / 2) this.#isFirst = false
-    if (timer.state === 'lost' || timer.state === 'queued') return this.#create()
+    if (timer.state === 'queued' || isSought(timer)) return this.#create()
     if (!isKnown()) return retryable('another call has booked or replaced its timer meanwhile')
     let release = () => {}
     timer.work = new Promise((resolve) => {

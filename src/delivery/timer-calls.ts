@@ -11,7 +11,7 @@ import type { Callbacks } from './callbacks.ts'
 import type { Outcome } from './outcome.ts'
 import { Requester, type RequesterParts } from './requester.ts'
 import { change, list, type Receipt, receiptFrom, remove, rowsFrom, startTimer, stopTimer } from './requests.ts'
-import { isRefused, type Timer } from './timer.ts'
+import { isRefused, isSought, type Timer } from './timer.ts'
 import { hiddenReport, timerPauseReport } from './timer-reports.ts'
 import type { TimerSet } from './timer-set.ts'
 import { AFTER, type OwnStep } from './timer-steps.ts'
@@ -33,6 +33,8 @@ export interface TimerCallParts extends RequesterParts {
 export interface TimerCallEvents {
   /** A start was answered, clearly or not. */
   readonly onStart: (outcome: Outcome<Receipt>) => void
+  /** A list that should have shown a timer did not. It is looked for once more. */
+  readonly onMissed: (timer: Timer) => void
   /** There is nothing left to do for a timer. */
   readonly onGone: (timer: Timer) => void
 }
@@ -153,7 +155,7 @@ export class TimerCalls {
     this.#note(outcome)
     for (const timer of timers) {
       // The client's own answer may have come meanwhile.
-      if (timer.state !== 'lost' || !this.#timers.has(timer)) continue
+      if (!isSought(timer) || !this.#timers.has(timer)) continue
       if (outcome.type === 'accepted') this.#conclude(timer, outcome.value)
       else if (!isRefused(outcome)) timer.readyAt = this.#retryAt(timer)
       else {
@@ -166,14 +168,19 @@ export class TimerCalls {
   }
 
   #conclude(timer: Timer, rows: readonly StoredRecord[]): void {
+    const { now, settings } = this.#parts
     const { key } = timer.mark
     const ids = rows.filter(({ metadata }) => metadata?.idempotency_key === key).map(({ id }) => id)
     if (ids.length > 0) this.#foundAs(timer, ids)
     else if (timer.isUnanswered) {
       timer.isRare = true
-      timer.readyAt = this.#parts.now() + RARE_LIST_MS
-    } else if (this.#parts.now() < timer.startedBy) timer.readyAt = timer.startedBy
-    else this.#events.onGone(timer)
+      timer.readyAt = now() + RARE_LIST_MS
+    } else if (now() < timer.startedBy) timer.readyAt = timer.startedBy
+    else if (timer.state === 'lost') {
+      timer.state = 'missed'
+      timer.readyAt = now() + settings.recheckAfterMs
+      this.#events.onMissed(timer)
+    } else this.#events.onGone(timer)
   }
 
   #foundAs(timer: Timer, [id = '', ...copies]: readonly string[]): void {

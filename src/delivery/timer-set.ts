@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Step, stepOf, type Timer } from './timer.ts'
+import { isSought, type Step, stepOf, type Timer } from './timer.ts'
 
 /** A request that is due. */
 export interface DueStep {
@@ -89,7 +89,7 @@ export class TimerSet {
   fellowsOf({ mark }: Timer, now: number): readonly Timer[] {
     return this.all().filter(
       (other) =>
-        other.state === 'lost' &&
+        isSought(other) &&
         dueAt(other) <= now &&
         other.mark.day === mark.day &&
         other.mark.projectId === mark.projectId,

@@ -38,8 +38,11 @@ export interface Timer {
   readonly run: RunTimer | undefined
   /** `run`: to run on. `end`: to be stopped, because the record of its run follows. `remove`: to be gone. */
   wish: 'run' | 'end' | 'remove'
-  /** `queued`: not started. `lost`: perhaps started, and its id is not known. */
-  state: 'queued' | 'running' | 'stopped' | 'lost'
+  /**
+   * `queued`: not started. `lost`: perhaps started, and its id is not known. `missed`: a list that should have shown it
+   * did not, so that only a start that is stored very late can still bring it.
+   */
+  state: 'queued' | 'running' | 'stopped' | 'lost' | 'missed'
   /** Keito's id, when it runs or is stopped. */
   id: string
   /** Further entries with the same key. */
@@ -106,12 +109,22 @@ export function lostTimer(mark: TimerMark, now: number, startedBy: number): Time
 
 /** The request that a timer needs next; undefined when it has all that its run wants. */
 export function stepOf(timer: Timer): Step | undefined {
-  if (timer.state === 'lost') return 'find'
+  if (isSought(timer)) return 'find'
   if (timer.state === 'queued') return timer.wish === 'run' ? 'start' : undefined
   if (timer.wish === 'run' || timer.isBooking) return undefined
   const stop = timer.state === 'running' && !timer.isUnstoppable ? 'stop' : undefined
   if (timer.wish === 'end') return stop
   return timer.undeletable ? (stop ?? 'blank') : 'delete'
+}
+
+/** Whether a list is to tell if there is such a timer in Keito. */
+export function isSought({ state }: Timer): boolean {
+  return state === 'lost' || state === 'missed'
+}
+
+/** Whether there is an entry of it in Keito, as far as we know or must fear. */
+export function mayBeInKeito({ state, work }: Timer): boolean {
+  return state === 'queued' ? work !== undefined : state !== 'missed'
 }
 
 /** Whether Keito has looked at a request and refused it, so that the same request would be refused again. */

@@ -16,7 +16,7 @@ import { settings as defaults, type Reported } from './delivery.ts'
 import type { simulateKeito } from './simulated-keito.ts'
 
 /** Short times for a real clock, in milliseconds. */
-export const TIMES = { timeoutMs: 5000, maxBackoffMs: 16, reconcileAfterMs: 120 }
+export const TIMES = { timeoutMs: 5000, maxBackoffMs: 16, reconcileAfterMs: 120, recheckAfterMs: 240 }
 export const DAY = '2026-03-02'
 
 const place = { project_id: 'cmproject1', task_id: 'cmtask1', spent_date: DAY, source: 'agent' } as const
