@@ -38,12 +38,15 @@ export class Intake {
 
   /** Notes that a span has started, and answers its ids. Runs for every span of the host. */
   start(span: SpanLike, context: ContextLike): SpanContextLike | undefined {
-    const { openSpans, settings } = this.#parts
+    const { openSpans, settings, store } = this.#parts
     try {
       const ids = span.spanContext()
       const { traceId, spanId } = ids
       if (!openSpans || !isId(traceId) || !isId(spanId)) return undefined
       const said = saidIn(context)
+      if (store.isForgotten(traceId) && !openSpans.has(traceId) && !openSpans.wasLetGo(traceId)) {
+        store.beginAnew(traceId, performance.now(), Date.now())
+      }
       openSpans.start(traceId, spanId, {
         span,
         parentId: this.#parentAtStart(span, traceId, context),

@@ -1,6 +1,6 @@
 /** Whatever the tree, and in whatever order spans start and end: a session is billed exactly once, when its last span ends. */
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SpanLike } from '../src/otel/span.ts'
 import type { SettleScope } from '../src/session/completion.ts'
 import type { StoreRules } from '../src/session/store.ts'
@@ -21,6 +21,8 @@ interface Order {
   /** 0 for the order of their times. Else everything starts and ends at random, but no child before its parent. */
   readonly seed: number
   readonly settles: readonly { readonly after: number; readonly scope: SettleScope; readonly waitMs: number }[]
+  /** Whether it rests until it is forgotten, whenever nothing is open. @default false */
+  readonly rests?: boolean
 }
 
 const orders: fc.Arbitrary<Order> = fc.record({
@@ -34,6 +36,8 @@ const orders: fc.Arbitrary<Order> = fc.record({
     { maxLength: 8 },
   ),
 })
+/** Longer than a session is remembered that nothing is open of. */
+const REST_MS = 700_000
 
 const msAt = ([seconds, ns]: SpanLike['startTime']) => seconds * 1000 + ns / 1e6
 const parentOf = (span: SpanLike) => span.parentSpanContext?.spanId
@@ -96,7 +100,7 @@ function randomFrom(start: number): () => number {
 /** Plays traces at once, one moment of each after the other; `look` is called behind each of them. */
 function play(
   traces: readonly BuiltTrace[],
-  { seed, settles }: Order,
+  { seed, settles, rests = false }: Order,
   look: (desk: LiveDesk) => void = () => undefined,
   rules: Partial<StoreRules> = {},
 ): LiveDesk {
@@ -115,6 +119,10 @@ function play(
       desk.settle(stop.scope, nowMs)
       stops.shift()
       count = 0
+    }
+    if (rests && !traces.some(({ traceId }) => desk.openSpans.has(traceId))) {
+      nowMs += REST_MS
+      desk.settle('due', nowMs)
     }
     look(desk)
   }
@@ -153,6 +161,27 @@ describe('traces whose spans start and end in any order', () => {
       RUNS,
     )
   })
+
+  test.each(['are new', 'tell of the time before'])(
+    'are never billed above the truth when they rest until they are forgotten, and their spans then %s',
+    (what) => {
+      vi.useFakeTimers({ toFake: ['Date'], now: what === 'are new' ? 0 : Date.parse('2100-01-01') })
+      onTestFinished(() => {
+        vi.useRealTimers()
+      })
+      fc.assert(
+        fc.property(plans({ silent: true }), orders, (plan, { seed, settles }) => {
+          const trace = build(plan)
+          // Spans that are new begin when those before have ended, as their times say.
+          const order = { settles, seed: what === 'are new' ? 0 : seed, rests: true }
+          const desk = play([trace], order, ({ settled }) => expectNotAbove(settled, trace))
+          desk.settle('all', 1e9)
+          expectNotAbove(desk.settled, trace)
+        }),
+        RUNS,
+      )
+    },
+  )
 
   test('come to the same when each agent is billed on its own', () => {
     fc.assert(

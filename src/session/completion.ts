@@ -66,16 +66,11 @@ export class Completion {
     return !this.#openSpans.has(traceId)
   }
 
-  /** Whether a settled session may be forgotten: no run of it can still end with hours to bill. */
-  isOver(session: Session): boolean {
-    const { traceId, rootHasArrived } = session
-    if (!this.#openSpans || this.#openSpans.wasLetGo(traceId)) return rootHasArrived
-    return !this.#openSpans.has(traceId)
-  }
-
-  /** Whether a session in which nothing of interest has happened may be forgotten. */
-  isLeft(session: Session): boolean {
-    return !this.#openSpans?.has(session.traceId)
+  /** Whether a session that waits for nothing may be forgotten: no run of it can still end with hours to bill. */
+  isOver({ traceId, facts, rootHasArrived }: Session): boolean {
+    if (this.#openSpans?.has(traceId)) return false
+    const isKnown = this.#openSpans && !this.#openSpans.wasLetGo(traceId)
+    return isKnown || facts.size === 0 || rootHasArrived
   }
 
   *#ofEnded(waiting: ReadonlyMap<string, Session>): Generator<Session> {

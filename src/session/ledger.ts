@@ -4,10 +4,10 @@
  *
  * @module
  */
-import type { Usage } from '../genai/fact.ts'
+import { NO_USAGE, type Usage } from '../genai/fact.ts'
 import type { Interval } from '../otel/time.ts'
 import { addUsage, totalOf } from './merge.ts'
-import type { ModelUsage, RunTime, Settlement } from './settlement.ts'
+import { type ModelUsage, type RunTime, SESSION_RUN_ID, type Settlement } from './settlement.ts'
 import type { RunStatement } from './statement.ts'
 import { timeDue } from './time-due.ts'
 import { modelKey, tokensDue } from './tokens-due.ts'
@@ -91,6 +91,22 @@ export function settle(
     if (dueTime || dueModels.length > 0) settlements.push(settlementOf(sessionId, statement, dueTime, dueModels))
   }
   return { settlements, ledger: { time: time.billed, models } }
+}
+
+/**
+ * What remains of a ledger when its session is over, for one that begins anew in the same trace: the numbers of the next
+ * records. Those of runs are not among them, because the id of a run comes once.
+ *
+ * @returns Undefined when no number has to be remembered.
+ */
+export function numbersOf({ time, models }: Ledger): Ledger | undefined {
+  const own = time.get(SESSION_RUN_ID)
+  const ownModels = [...models].filter(([_, { runId }]) => runId === SESSION_RUN_ID)
+  if (!own && ownModels.length === 0) return undefined
+  return {
+    time: new Map(own ? [[SESSION_RUN_ID, { intervals: [], entries: own.entries }]] : []),
+    models: new Map(ownModels.map(([key, model]) => [key, { ...model, usage: NO_USAGE, llmCalls: 0 }])),
+  }
 }
 
 function settlementOf(

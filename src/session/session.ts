@@ -25,6 +25,8 @@ export class Session implements TraceView {
   hasNews = false
   /** Whether the process that began it is gone, so that its runs may never end. */
   isInterrupted = false
+  /** What started before this, in nanoseconds of Unix time, belongs to a session of this trace that is over. */
+  anewSinceNs = 0n
   /** Repeated usage that was left out, as of the last settlement. */
   suppressed = 0
   /** When the last span arrived, in milliseconds of the store's clock. */

@@ -6,8 +6,8 @@
  * nothing for us is `empty` instead: an agent may still begin below a request that has ended. Both are forgotten after
  * `idleMs`, or earlier when `maxOpenSpans` is reached: empty ones first, then settled ones, oldest first; when only open
  * ones are left, the oldest of them is settled early. Of a settled session the id is kept, so that a span that comes
- * after all is counted as late instead of being billed a second time. The maps are in the order of the last arrival, so
- * what is due is always found at the front.
+ * after all is counted as late instead of being billed a second time; only where it is known that all of a session has
+ * ended does it begin anew with a span that starts. What is due is always found at the front of a shelf.
  *
  * @module
  */
@@ -20,11 +20,12 @@ import { TwinBook } from './duplicates.ts'
 import { Forgotten } from './forgotten.ts'
 import { type Findings, Instrumentations } from './instrumentations.ts'
 import { isCall } from './kinds.ts'
-import { settle } from './ledger.ts'
+import { type Ledger, numbersOf, settle } from './ledger.ts'
 import { matchTwins } from './match-twins.ts'
 import type { OpenSpans } from './open-spans.ts'
 import { Session } from './session.ts'
 import type { Settlement } from './settlement.ts'
+import { Shelves } from './shelves.ts'
 import { mergeLedgers, type SessionState, type SettledState } from './state.ts'
 import { type StatementRules, statementOf } from './statement.ts'
 import type { Place } from './trace.ts'
@@ -40,6 +41,9 @@ export interface StoreRules extends StatementRules, CompletionRules {
   readonly isWritten: boolean
 }
 
+/** How far the clocks of spans and of the process may be apart, in milliseconds. */
+const CLOCKS_MS = 1000
+
 /** Remembers sessions and settles them. */
 export class SessionStore {
   /** What is to be written down. */
@@ -47,10 +51,9 @@ export class SessionStore {
   readonly #rules: StoreRules
   readonly #counters: Counters
   readonly #instrumentations: Instrumentations
-  readonly #open = new Map<string, Session>()
-  readonly #settled = new Map<string, Session>()
-  readonly #empty = new Map<string, Session>()
-  readonly #forgotten = new Forgotten()
+  readonly #shelves = new Shelves()
+  /** With the numbers of records that were made. */
+  readonly #forgotten = new Forgotten<Ledger>()
   /** The spans that are open, where that is known. */
   readonly #openSpans: OpenSpans | undefined
   readonly #completion: Completion
@@ -79,7 +82,7 @@ export class SessionStore {
 
   /** Sessions that wait to be settled. */
   get openSessions(): number {
-    return this.#open.size
+    return this.#shelves.open.size
   }
 
   /**
@@ -88,7 +91,7 @@ export class SessionStore {
    * @param localParentId The parent in this process; undefined for a local root, also when its parent is remote.
    * @param fact What the span tells, when it is one of ours.
    * @param hints What it says about where work is booked.
-   * @returns False for a span whose session has been forgotten.
+   * @returns False for a span whose session has been forgotten, or that tells of the time before it began anew.
    */
   add(
     traceId: string,
@@ -98,16 +101,36 @@ export class SessionStore {
     hints: Attribution | undefined,
     nowMs: number,
   ): boolean {
-    const known = this.#open.get(traceId) ?? this.#settled.get(traceId) ?? this.#empty.get(traceId)
+    const known = this.#shelves.get(traceId)
     if (!known && this.#forgotten.has(traceId)) return false
-    const session = known ?? new Session(traceId, nowMs, this.#rules.isWritten, this.#openSpans)
+    const session = known ?? this.#newSession(traceId, nowMs)
+    if (fact && fact.startNs < session.anewSinceNs) return false
     if (!session.add(spanId, localParentId, fact, hints, nowMs)) return true
     this.#spans++
     if (fact && isCall(fact)) this.#calls.add(fact)
     if (fact) this.#instrumentations.note(fact)
     this.unwritten.noteSpans(session)
-    this.#reopen(session)
+    this.#shelves.reopen(session)
     return true
+  }
+
+  /** Whether a session is over and forgotten, so that its spans are late. */
+  isForgotten(traceId: string): boolean {
+    return this.#forgotten.has(traceId)
+  }
+
+  /**
+   * Begins a forgotten session anew: a span starts in its trace, and all that was billed of it had ended. What then still
+   * tells of the time before is late.
+   *
+   * @param unixMs The time of day, in milliseconds of Unix time.
+   */
+  beginAnew(traceId: string, nowMs: number, unixMs: number): void {
+    const session = this.#newSession(traceId, nowMs)
+    session.ledger = this.#forgotten.restOf(traceId) ?? session.ledger
+    session.anewSinceNs = BigInt(unixMs - CLOCKS_MS) * 1_000_000n
+    this.#forgotten.delete(traceId)
+    this.#shelves.close(session)
   }
 
   /** Notes that the last open span of a session has ended. */
@@ -117,24 +140,23 @@ export class SessionStore {
 
   /** Whether a span was taken in, while its session is remembered. */
   has(traceId: string, spanId: string): boolean {
-    const session = this.#sessionOf(traceId) ?? this.#empty.get(traceId)
-    return session?.parents.has(spanId) ?? false
+    return this.#shelves.get(traceId)?.parents.has(spanId) ?? false
   }
 
   /** Whether a session waits to be settled. */
   isWaiting(traceId: string): boolean {
-    return this.#open.has(traceId)
+    return this.#shelves.open.has(traceId)
   }
 
   /** The place of a span that was taken in or is open. */
   placeOf(traceId: string, spanId: string): Place | undefined {
-    const session = this.#sessionOf(traceId) ?? this.#empty.get(traceId)
+    const session = this.#shelves.get(traceId)
     return session ? session.placeOf(spanId) : this.#openSpans?.placeOf(traceId, spanId)
   }
 
   /** Settles sessions, forgets old ones, and answers what is due. */
   settle(scope: SettleScope, nowMs: number): readonly Settlement[] {
-    const complete = [...this.#completion.select(scope, this.#open, nowMs)]
+    const complete = [...this.#completion.select(scope, this.#shelves.open, nowMs)]
     const settlements = this.#settle(complete, scope !== 'rooted')
     this.#forgetOld(nowMs)
     return settlements
@@ -144,9 +166,9 @@ export class SessionStore {
   relieve(): readonly Settlement[] {
     const settlements: Settlement[] = []
     while (this.isOverfull) {
-      const oldest = first(this.#empty) ?? first(this.#settled) ?? first(this.#open)
+      const oldest = this.#shelves.first
       if (!oldest) break
-      if (this.#open.has(oldest.traceId)) {
+      if (this.#shelves.open.has(oldest.traceId)) {
         this.#counters.sessionsForced++
         settlements.push(...this.#settle([oldest], true))
       }
@@ -163,7 +185,7 @@ export class SessionStore {
 
   /** Everything that is known, to be written down. */
   *states(): Generator<SessionState> {
-    for (const session of [...this.#open.values(), ...this.#settled.values()]) {
+    for (const session of [...this.#shelves.open.values(), ...this.#shelves.settled.values()]) {
       if (session.facts.size === 0) continue
       const { traceId, ledger } = session
       const twins = this.#twins.decisionsOn(session.facts.values())
@@ -180,12 +202,14 @@ export class SessionStore {
   restore(states: readonly SessionState[], forgotten: Iterable<string>, nowMs: number): void {
     for (const traceId of forgotten) this.#forgotten.add(traceId)
     for (const { traceId, spans, ledger } of states) {
-      // Here its other half may be over; this half is not.
+      // Here its other half may be over, or have begun anew; this half is not over.
       this.#forgotten.delete(traceId)
+      const other = this.#shelves.get(traceId)
+      if (other) other.anewSinceNs = 0n
       for (const { spanId, parentId, fact, hints } of spans) this.add(traceId, spanId, parentId, fact, hints, nowMs)
       const session = this.#sessionOf(traceId)
       if (!session) continue
-      this.#reopen(session)
+      this.#shelves.reopen(session)
       session.ledger = mergeLedgers(session.ledger, ledger)
       session.isInterrupted = true
     }
@@ -206,23 +230,16 @@ export class SessionStore {
 
   /** Lets go of all sessions, billed or not, because somebody else has them: their spans are late from now on. */
   abandon(): void {
-    for (const sessions of [this.#empty, this.#settled, this.#open]) {
-      for (const session of sessions.values()) this.#forget(session)
-      sessions.clear()
-    }
+    for (let next = this.#shelves.first; next; next = this.#shelves.first) this.#forget(next)
     this.unwritten.clear()
   }
 
-  #sessionOf(traceId: string): Session | undefined {
-    return this.#open.get(traceId) ?? this.#settled.get(traceId)
+  #newSession(traceId: string, nowMs: number): Session {
+    return new Session(traceId, nowMs, this.#rules.isWritten, this.#openSpans)
   }
 
-  #reopen(session: Session): void {
-    const { traceId } = session
-    this.#settled.delete(traceId)
-    this.#empty.delete(traceId)
-    this.#open.delete(traceId)
-    this.#open.set(traceId, session)
+  #sessionOf(traceId: string): Session | undefined {
+    return this.#shelves.open.get(traceId) ?? this.#shelves.settled.get(traceId)
   }
 
   /** @param isFinal Whether spans that are missing are not waited for any more. */
@@ -241,7 +258,7 @@ export class SessionStore {
     const due: Settlement[] = []
     for (const session of sessions) {
       const isOver = isFinal || this.#completion.isComplete(session)
-      if (isOver) this.#close(session)
+      if (isOver) this.#shelves.close(session)
       if (session.facts.size === 0) continue
       const tree = treeFor(session)
       const { claims, suppressed, duplicates } = countUsage(tree, this.#twins, this.#instrumentations.strayScopes)
@@ -263,34 +280,18 @@ export class SessionStore {
     return due
   }
 
-  #close(session: Session): void {
-    this.#open.delete(session.traceId)
-    const closed = session.facts.size === 0 ? this.#empty : this.#settled
-    closed.set(session.traceId, session)
-  }
-
   #forgetOld(nowMs: number): void {
-    const isOld = (session: Session) => nowMs - session.lastArrivalMs >= this.#rules.settle.idleMs
-    for (const session of this.#empty.values()) {
-      if (!isOld(session)) break
-      if (this.#completion.isLeft(session)) this.#forget(session)
-    }
-    for (const session of this.#settled.values()) {
-      if (!isOld(session)) break
+    for (const session of this.#shelves.closedUntil(nowMs - this.#rules.settle.idleMs)) {
       if (this.#completion.isOver(session)) this.#forget(session)
     }
   }
 
   #forget(session: Session): void {
     this.#spans -= session.size
-    if (this.#empty.delete(session.traceId)) return
-    this.#settled.delete(session.traceId)
+    this.#shelves.delete(session)
+    if (session.facts.size === 0 && session.anewSinceNs === 0n) return
     for (const fact of session.facts.values()) if (isCall(fact)) this.#calls.remove(fact)
-    this.#forgotten.add(session.traceId)
+    this.#forgotten.add(session.traceId, numbersOf(session.ledger))
     this.unwritten.noteForgotten(session.traceId)
   }
-}
-
-function first(sessions: ReadonlyMap<string, Session>): Session | undefined {
-  return sessions.values().next().value
 }
