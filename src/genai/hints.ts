@@ -9,7 +9,7 @@ import type { Attributes } from './dialect.ts'
 /**
  * Where work is booked, as far as somebody said so. Given by `keito.*` attributes on a span or resource
  * (`keito.project_id`, `keito.task_id`, `keito.expense_category_id`, `keito.agent_id`, `keito.billable`,
- * `keito.notes`) or returned by the `attribution` option.
+ * `keito.notes`), by the same names in the telemetry metadata of the AI SDK, or returned by the `attribution` option.
  */
 export interface Attribution {
   /** Keito project, `project_id`. */
@@ -48,27 +48,32 @@ export function isKeitoId(text: string): boolean {
   return ID.test(text)
 }
 
+type Names = Readonly<Record<keyof Attribution, string>>
+
+const namesBelow = (prefix: string): Names => ({
+  projectId: `${prefix}keito.project_id`,
+  taskId: `${prefix}keito.task_id`,
+  expenseCategoryId: `${prefix}keito.expense_category_id`,
+  agentId: `${prefix}keito.agent_id`,
+  billable: `${prefix}keito.billable`,
+  notes: `${prefix}keito.notes`,
+})
+
+const OWN = namesBelow('')
+/**
+ * Where the AI SDK, which makes its spans itself, puts what a host wants on them: up to version 6
+ * `experimental_telemetry.metadata`, in 7 `runtimeContext`.
+ */
+const CARRIED = ['ai.telemetry.metadata.', 'ai.settings.context.'].map(namesBelow)
+
 /**
  * Reads the `keito.*` attributes of a span or resource. Undefined, without allocating anything, when it has none.
  */
 export function readHints(attributes: Attributes): HintsReading | undefined {
-  const projectId = attributes['keito.project_id']
-  const taskId = attributes['keito.task_id']
-  const expenseCategoryId = attributes['keito.expense_category_id']
-  const agentId = attributes['keito.agent_id']
-  const billable = attributes['keito.billable']
-  const notes = attributes['keito.notes']
-  if (
-    projectId === undefined &&
-    taskId === undefined &&
-    expenseCategoryId === undefined &&
-    agentId === undefined &&
-    billable === undefined &&
-    notes === undefined
-  ) {
-    return undefined
-  }
+  const carried = isOfModels(attributes) ? CARRIED.find((names) => says(attributes, names)) : undefined
+  if (!carried && !says(attributes, OWN)) return undefined
 
+  const said = (key: keyof Attribution): unknown => attributes[OWN[key]] ?? (carried && attributes[carried[key]])
   let refused = 0
   const checked = <T>(value: unknown, read: (value: unknown) => T | undefined): T | undefined => {
     if (value === undefined || value === null) return undefined
@@ -81,12 +86,12 @@ export function readHints(attributes: Attributes): HintsReading | undefined {
     return text === undefined && value !== undefined && value !== null ? UNUSABLE : text
   }
   const hints: Attribution = {
-    projectId: id(projectId),
-    taskId: id(taskId),
-    expenseCategoryId: id(expenseCategoryId),
-    agentId: checked(agentId, (value) => textOf(value)),
-    billable: checked(billable, booleanOf),
-    notes: checked(notes, (value) => textOf(value, MAX_NOTES)),
+    projectId: id(said('projectId')),
+    taskId: id(said('taskId')),
+    expenseCategoryId: id(said('expenseCategoryId')),
+    agentId: checked(said('agentId'), (value) => textOf(value)),
+    billable: checked(said('billable'), booleanOf),
+    notes: checked(said('notes'), (value) => textOf(value, MAX_NOTES)),
   }
   return { hints, refused }
 }
@@ -108,6 +113,23 @@ export function mergeAttributions(nearestFirst: readonly (Attribution | undefine
     billable: pick('billable'),
     notes: pick('notes'),
   }
+}
+
+/** Whether any of the names is there. Runs for every span of the host, so it is not a loop. */
+function says(attributes: Attributes, names: Names): boolean {
+  return (
+    attributes[names.projectId] !== undefined ||
+    attributes[names.taskId] !== undefined ||
+    attributes[names.expenseCategoryId] !== undefined ||
+    attributes[names.agentId] !== undefined ||
+    attributes[names.billable] !== undefined ||
+    attributes[names.notes] !== undefined
+  )
+}
+
+/** Only such spans are made by the AI SDK: most spans of a host need not be asked more. */
+function isOfModels(attributes: Attributes): boolean {
+  return attributes['ai.operationId'] !== undefined || attributes['gen_ai.operation.name'] !== undefined
 }
 
 function idOf(value: unknown): string | undefined {
