@@ -213,14 +213,13 @@ export function filesIn(directory: string, ending: string): readonly string[] {
 
 let root: string | undefined
 let directories = 0
+afterAll(() => {
+  if (root !== undefined) rmSync(root, { recursive: true, force: true })
+})
 
 /** A new, empty directory that is gone after the test file. */
 export function aDirectory(): string {
-  if (root === undefined) {
-    const made = mkdtempSync(join(tmpdir(), 'outbox-'))
-    root = made
-    afterAll(() => rmSync(made, { recursive: true, force: true }))
-  }
+  root ??= mkdtempSync(join(tmpdir(), 'outbox-'))
   const directory = join(root, `${directories++}`)
   mkdirSync(directory, { mode: 0o700 })
   return directory
