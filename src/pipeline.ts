@@ -13,10 +13,11 @@ import { WakeUp } from './delivery/wake-up.ts'
 import { joinFeeds } from './feeds.ts'
 import type { Attribution } from './genai/hints.ts'
 import { Intake } from './intake.ts'
+import { ignoredOptions } from './known-options.ts'
 import { LiveRuns, liveRules } from './live.ts'
 import type { KeitoProcessorOptions, RunSummary, Settings } from './options.ts'
 import type { ContextLike, SpanLike } from './otel/span.ts'
-import { callable, meterProviderOf, processEnv, resolveOptions, unknownOptions } from './resolve-options.ts'
+import { callable, meterProviderOf, processEnv, resolveOptions } from './resolve-options.ts'
 import type { SettleScope } from './session/completion.ts'
 import { OpenSpans } from './session/open-spans.ts'
 import { SessionStore } from './session/store.ts'
@@ -55,9 +56,7 @@ export class Pipeline {
     const env = processEnv()
     const settings = resolveOptions(options, env)
     const log = createLog(callable(options.onError, 'onError'))
-    for (const name of unknownOptions(options, kind)) {
-      log.report('config', name, `There is no option ${name.slice(0, 60)}; it is ignored. Check its spelling.`)
-    }
+    for (const { name, message } of ignoredOptions(options, kind)) log.report('config', name, message)
     const counters = this.#counters
     const { destination, account, ...connection } = connect(options, settings, env)
     const { outbox } = connection

@@ -6,6 +6,7 @@
 import { isTimeZone } from './billing/calendar.ts'
 import { ConfigError } from './errors.ts'
 import { isKeitoId } from './genai/hints.ts'
+import { GROUPS, type GroupName, KNOWN_IN } from './known-options.ts'
 import type { KeitoExporterOptions, KeitoProcessorOptions, Settings } from './options.ts'
 import { booleanOf } from './otel/attributes.ts'
 import type { MeterProviderLike } from './otel/meter.ts'
@@ -36,6 +37,7 @@ export function fromEnv<T>(option: T | undefined, env: Env, name: string): T | s
  */
 export function resolveOptions(options: KeitoProcessorOptions, env: Env): Settings {
   const { rounding, expenses, failedRuns, settle, delivery, rollup } = options
+  for (const name of GROUPS) group(options[name], name)
   oneOf(expenses?.basis ?? 'units', 'expenses.basis', ['units'])
   return freeze({
     attribution: freeze({
@@ -98,49 +100,6 @@ export function resolveOptions(options: KeitoProcessorOptions, env: Env): Settin
   })
 }
 
-/** Every option, so that a misspelt one is noticed, and who has it. */
-const KNOWN: Readonly<Record<keyof KeitoProcessorOptions, true | 'processor'>> = {
-  client: true,
-  apiKey: true,
-  accountId: true,
-  baseUrl: true,
-  projectId: true,
-  taskId: true,
-  expenseCategoryId: true,
-  agentId: true,
-  agentType: true,
-  billable: true,
-  attribution: true,
-  hours: true,
-  rounding: true,
-  expenses: true,
-  failedRuns: true,
-  timeZone: true,
-  settle: true,
-  outbox: true,
-  delivery: true,
-  rollup: true,
-  baggage: 'processor',
-  live: 'processor',
-  bareCalls: true,
-  agents: true,
-  ignoreScopes: true,
-  duplicateInstrumentation: true,
-  meterProvider: true,
-  onRecord: true,
-  onError: true,
-  dryRun: true,
-}
-
-/** Names among the options that are none, such as `projectID`: work would be booked as if nothing had been said. */
-export function unknownOptions(options: KeitoProcessorOptions, kind: 'exporter' | 'processor'): readonly string[] {
-  const known: Readonly<Record<string, true | 'processor'>> = KNOWN
-  return Object.keys(options).filter((name) => {
-    if (!Object.hasOwn(known, name)) return true
-    return known[name] === 'processor' && kind === 'exporter'
-  })
-}
-
 /** Whether to print instead of send. */
 export function isDryRun(options: KeitoExporterOptions, env: Env): boolean {
   return flag(fromEnv(options.dryRun, env, 'KEITO_DRY_RUN'), 'dryRun (KEITO_DRY_RUN)') ?? false
@@ -187,6 +146,12 @@ function describe(value: unknown): string {
     return value.length <= 60 ? JSON.stringify(value) : `a string of ${value.length} characters`
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
   return Array.isArray(value) ? 'an array' : `of type ${typeof value}`
+}
+
+/** Anything else in place of a group, such as `rounding: 'up'`, would leave all of it at its defaults. */
+function group(value: unknown, name: GroupName): void {
+  if (value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value))) return
+  throw wrong(name, `an object such as { ${Object.keys(KNOWN_IN[name]).slice(0, 2).join(', ')} }`, value)
 }
 
 function id(value: unknown, name: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Rule: options are defaults, then environment, then code; a wrong one is named, with its variable, by the constructor. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { ConfigError, KeitoSpanExporter } from '../src/index.ts'
+import { ConfigError, type KeitoProcessorOptions, KeitoSpanExporter, KeitoSpanProcessor } from '../src/index.ts'
 import { resolveOptions } from '../src/resolve-options.ts'
 
 afterEach(() => vi.unstubAllEnvs())
@@ -52,6 +52,12 @@ describe('a wrong value', () => {
     ['billable', { billable: 'maybe' }, /billable \(KEITO_BILLABLE\) must be true or false/],
     ['timeZone', { timeZone: 'Mars/Olympus' }, /timeZone \(KEITO_TIME_ZONE\).*Europe\/London.*Mars/],
     ['hours', { hours: 'billable' }, /hours must be 'wall' or 'active'/],
+    ['rounding', { rounding: 'up' }, /rounding must be an object such as \{ step, mode \}, but is "up"/],
+    ['expenses', { expenses: 500 }, /expenses must be an object such as \{ basis, unitTokens \}, but is 500/],
+    ['failedRuns', { failedRuns: 'billed' }, /failedRuns must be an object such as \{ time, expense \}/],
+    ['settle', { settle: [1000] }, /settle must be an object.*but is an array/],
+    ['delivery', { delivery: null }, /delivery must be an object.*but is null/],
+    ['rollup', { rollup: false }, /rollup must be an object such as \{ windowMs \}, but is false/],
     ['rounding.step', { rounding: { step: 0 } }, /rounding\.step must be a number from 0\.001 to 24, but is 0/],
     ['rounding.mode', { rounding: { mode: 'down' } }, /rounding\.mode/],
     ['expenses.basis', { expenses: { basis: 'cost' } }, /expenses\.basis must be 'units'/],
@@ -91,6 +97,24 @@ describe('an option that does not exist', () => {
     const options = { dryRun: true, projectID: 'p1', onError: (error: Error) => errors.push(error.message) }
     new KeitoSpanExporter(options)
     expect(errors).toEqual(['There is no option projectID; it is ignored. Check its spelling.'])
+  })
+
+  it.each([
+    ['rounding', { rounding: { modus: 'up' } }, 'rounding.modus'],
+    ['delivery', { delivery: { requestPerMinute: 60 } }, 'delivery.requestPerMinute'],
+    ['live', { live: { minms: 1 } }, 'live.minms'],
+  ])('in %s is reported with the name of both', (_, group, name) => {
+    const errors: string[] = []
+    const options = { dryRun: true, ...group, onError: (error: Error) => errors.push(error.message) }
+    new KeitoSpanProcessor(options as KeitoProcessorOptions)
+    expect(errors).toEqual([`There is no option ${name}; it is ignored. Check its spelling.`])
+  })
+
+  it('is one of a processor on an exporter, and the report says where it belongs', () => {
+    const errors: string[] = []
+    const options = { dryRun: true, baggage: false, onError: (error: Error) => errors.push(error.message) }
+    new KeitoSpanExporter(options)
+    expect(errors).toEqual([expect.stringMatching(/KeitoSpanExporter has no option baggage.*Use KeitoSpanProcessor/)])
   })
 })
 
