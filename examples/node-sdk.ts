@@ -10,7 +10,8 @@ import { mockModel } from './support/mock-model.ts'
 const sandbox = await startKeitoSandbox()
 const sdk = new NodeSDK({
   serviceName: 'support-desk',
-  // Next to it stays what you have, e.g. a processor that sends the traces to your observability backend.
+  // NodeSDK ignores `traceExporter` and OTEL_TRACES_EXPORTER once this is set: name your own processor here as well, such
+  // as a BatchSpanProcessor that sends the traces to your observability backend.
   spanProcessors: [new KeitoSpanProcessor(sandbox.exporterOptions)],
 })
 sdk.start()

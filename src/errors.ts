@@ -1,6 +1,6 @@
 /**
- * The errors of this package. Only the constructors throw, and `release` when its values are wrong; everything else is
- * reported through `diag` and `onError`.
+ * The errors of this package. Only constructors throw, and functions that the host calls itself when their arguments are
+ * wrong; everything else is reported through `diag` and `onError`.
  *
  * @module
  */
@@ -73,7 +73,7 @@ export class KeitoError extends Error {
   }
 }
 
-/** A missing or wrong option or value; names it and its environment variable. Thrown by constructors and `release`. */
+/** A missing or wrong option or value; names it and its environment variable. Thrown by what the host calls. */
 export class ConfigError extends KeitoError {
   override readonly name = 'ConfigError'
 

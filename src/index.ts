@@ -1,5 +1,5 @@
 /**
- * OpenTelemetry span exporter that books the work of AI agents in Keito.
+ * OpenTelemetry span processor and exporter that book the work of AI agents in Keito.
  *
  * @module
  */

@@ -71,7 +71,7 @@ export interface RoundingOptions {
 
 /** Expenses: see {@link KeitoExporterOptions.expenses}. */
 export interface ExpenseOptions {
-  /** `units`: whole thousands of tokens, priced by the expense category in Keito. @default 'units' */
+  /** `units`: whole units of `unitTokens` tokens, priced by the expense category in Keito. @default 'units' */
   readonly basis?: 'units'
   /** Tokens that make one unit; a whole number from 1. @default 1000 */
   readonly unitTokens?: number
@@ -218,13 +218,16 @@ export interface KeitoExporterOptions {
   readonly ignoreScopes?: readonly string[]
   /** Whether the same call recorded by two instrumentations is found and billed once. @default 'detect' */
   readonly duplicateInstrumentation?: 'detect' | 'off'
-  /** Called with each record when its fate is known. Must be quick; what it throws is reported and ignored. */
+  /** Called with each record that is delivered, dead or held. Must be quick; what it throws is reported and ignored. */
   readonly onRecord?: (event: RecordEvent) => void
   /** Where the exporter's own metrics go. @default none are made */
   readonly meterProvider?: MeterProviderLike
   /** Called with each reported problem, at most once a minute per cause. */
   readonly onError?: (error: KeitoError) => void
-  /** Print what would be booked and send nothing; needs no credentials. @default process.env.KEITO_DRY_RUN === '1' */
+  /**
+   * Print what would be booked and send nothing; needs no credentials, and ignores `outbox` and `live`.
+   * @default process.env.KEITO_DRY_RUN ('1' or 'true'), else false
+   */
   readonly dryRun?: boolean
 }
 

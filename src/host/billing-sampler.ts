@@ -33,7 +33,7 @@ const RECORD = 1
  * they saw before, because batch and simple processors pass on sampled spans only; `KeitoSpanProcessor` sees all.
  *
  * It has to be the outermost sampler: inside a `ParentBasedSampler` only the roots of traces would reach it. OTel JS has
- * the same from 2.9 on as `createAlwaysRecordSampler`.
+ * the same from 2.9 on as `createAlwaysRecordSampler` of `@opentelemetry/sdk-trace`.
  *
  * @param root The sampler that decides what is sampled. What it throws is passed on.
  * @returns A sampler for the tracer provider.

@@ -30,6 +30,6 @@ function messageOf(ratio: number): string {
   return (
     `A sampler lets only about ${percent} % of traces through; hours and tokens of the others are missing. To bill ` +
     'them all, use KeitoSpanProcessor, and a sampler that records what it does not sample: billingSampler(root), or ' +
-    'createAlwaysRecordSampler(root) of OpenTelemetry JS 2.9 and newer. Traces stay sampled as they are.'
+    'createAlwaysRecordSampler(root) of @opentelemetry/sdk-trace 2.9 and newer. Traces stay sampled as they are.'
   )
 }
